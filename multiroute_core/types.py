@@ -143,7 +143,7 @@ class Attempt:
         usage: Token counts, if the provider reported them.
         cost: In USD; None if unknown.
         dropped: Parameters that the route does not support and that were dropped, each with the reason.
-        error: The error in one sentence; None on success.
+        error: The error in one sentence; None on success, unless `fallback_on` counts the answer as a failure.
         estimated_usage: Estimated usage of an attempt that ended early, where the provider reported nothing or only the
             beginning: the tokens of the prompt and of the output received.
         estimated_cost: In USD, if `cost` is unknown: of `estimated_usage`, or of `usage` at the vendor's list price

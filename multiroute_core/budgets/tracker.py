@@ -183,9 +183,12 @@ class BudgetTracker:
                 self._known_spend[name] = start, spend + amount
                 continue
             self.update_balances([bill], [balance])
-            for share in bill.budget.alerts:
-                if balance.before < share * bill.budget.cap <= balance.spent:
-                    self._alert(request_id, bill, balance, share)
+            cap = bill.budget.cap
+            shares = [share for share in bill.budget.alerts if balance.before < share * cap <= balance.spent]
+            if shares:  # one line of the log, though one call may pass several shares
+                self._log(bill, balance)
+            for share in shares:
+                self._alert(request_id, bill, balance, share)
 
     async def prior_spend(self, io: IO, bill: BudgetCharge) -> tuple[float, int]:
         """Return the spending in this period according to the ledger, from before the account existed.
@@ -234,6 +237,10 @@ class BudgetTracker:
             budget.unit,
             budget.resets_at(bill.claim.starts),
         )
+        tell((*self._hooks, *cast("tuple[Hook, ...]", budget.on_alert)), alert)
+
+    def _log(self, bill: BudgetCharge, balance: AccountBalance) -> None:
+        budget = bill.budget
         whose = f" of {bill.who!r}" if bill.who else ""
         logger.warning(
             "Budget %r%s: %s of %s spent.",
@@ -242,4 +249,3 @@ class BudgetTracker:
             budget.format_amount(balance.spent),
             budget.format_amount(budget.cap),
         )
-        tell((*self._hooks, *cast("tuple[Hook, ...]", budget.on_alert)), alert)

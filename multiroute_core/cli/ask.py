@@ -109,7 +109,7 @@ def _for_terminal(text: str) -> str:
 def _print_attempts(attempts: Sequence[Attempt]) -> None:
     """Print the attempts that gave no answer."""
     for attempt in attempts:
-        if attempt.outcome != "success":
+        if attempt.outcome != "success" or attempt.error:
             reason = f": {attempt.error}" if attempt.error else ""
             line = f"{attempt.route}  {attempt.outcome} after {numbers.seconds(attempt.seconds)}{reason}"
             print(printable(line), file=sys.stderr)  # noqa: T201

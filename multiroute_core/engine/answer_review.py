@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from multiroute_core.display.text import printable, shorten
 from multiroute_core.engine.user_code import call_function
-from multiroute_core.errors import RefusalError, RejectedAnswerError
+from multiroute_core.errors import RefusalError, RejectedAnswerError, RouteError
 from multiroute_core.guards.acceptance import LONGEST_REASON, AnswerCheck, matches_schema, to_checks
 from multiroute_core.messages import Message, Part, Reasoning, Text
 from multiroute_core.options import DECLINED
@@ -156,6 +156,11 @@ def to_rejected(attempt: Attempt | None, rejection: RejectedAnswerError | None) 
     if attempt is None or rejection is None:
         return attempt
     return replace(attempt, outcome=rejection.code, error=rejection.message)
+
+
+def to_declined(attempt: Attempt | None, refusal: RouteError | None) -> Attempt | None:
+    """Return the record of an attempt whose response counts as a failure: it stays an answer, which may be returned."""
+    return attempt if attempt is None or refusal is None else replace(attempt, error=refusal.message)
 
 
 def to_repair_request(request: Request, rejection: RejectedAnswerError) -> Request | None:

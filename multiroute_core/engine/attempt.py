@@ -35,6 +35,7 @@ from multiroute_core.pricing import Pricing, charges
 from multiroute_core.pricing.charges import Charge
 from multiroute_core.providers.error_code import failure_of
 from multiroute_core.providers.headroom import headroom
+from multiroute_core.providers.in_band import error_beside_nothing
 from multiroute_core.providers.provider import Decoder, Provider, UnreadableReply, WireError
 from multiroute_core.providers.restoring import Restorer
 from multiroute_core.providers.whole import BUGS, is_control_flow, read_event, read_misread_reply, read_streamed_reply
@@ -245,7 +246,7 @@ class AttemptRunner:
         self._done = True
         self._learn(reply.headers)
         try:
-            return self._take(self._provider.decode(reply, self.encoded)) or None
+            return self._take(delta := self._provider.decode(reply, self.encoded)) or self._end_empty(delta.raw)
         except UnreadableReply as error:
             return self._take(read_streamed_reply(self._provider, reply, self.encoded, error)) or None
         except BUGS as error:
@@ -277,6 +278,13 @@ class AttemptRunner:
             delta = read_event(self._provider, decoder, self.encoded, event)
             if delta is not None and (parts := self._take(delta)):
                 return parts
+            if not self.committed and decoder.complete:
+                self._end_empty(event)
+
+    def _end_empty(self, body: Any) -> None:
+        """Raise the error that the body of an empty answer reports, if any."""
+        if (error := error_beside_nothing(body, usage=self.usage, model=self.model)) is not None:
+            raise error
 
     def _take(self, delta: Delta) -> tuple[Part, ...]:
         self.finish_reason = delta.finish_reason or self.finish_reason

@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.engine.admission import admit
-from multiroute_core.engine.answer_review import AnswerReview, to_rejected, to_repair_request
+from multiroute_core.engine.answer_review import AnswerReview, to_declined, to_rejected, to_repair_request
 from multiroute_core.engine.attempt import AttemptRunner, TimeLimits
 from multiroute_core.engine.attempt_log import REQUEST_ERRORS, AttemptLog
 from multiroute_core.engine.continuation import Continuation, PausedTurn, continuable, to_final_error
@@ -136,7 +136,8 @@ class RequestExecution:
                     break
                 attempt = active.attempt
                 parts = active.first
-                error = rejection = None
+                error = rejection = refusal = None
+                restarts = False
                 try:
                     if call.stream:
                         log.first_token(attempt)
@@ -159,6 +160,8 @@ class RequestExecution:
                         answer = self._build_response(attempt)
                         rejection = await self._review.find_rejection(answer, self._deadline)
                         attempt.record = to_rejected(attempt.record, rejection)
+                    if error is None and rejection is None and call.options.fallback_on:
+                        refusal = await self._find_refusal(attempt)
                 finally:
                     log.attempt_ended(attempt, error or rejection)
                 if error is not None:
@@ -168,9 +171,13 @@ class RequestExecution:
                     self._rejection = rejection
                     self._fall_back(attempt.route, rejection)
                 elif self._is_paused(attempt):
-                    restarts = False
                     self._continue_paused(attempt)
-                elif (restarts := await self._handle_refusal(attempt)) is None:
+                elif refusal is not None:
+                    restarts = attempt.committed
+                    self._refused_response = self._refused_response or self._build_response(attempt)
+                    self._fall_back(attempt.route, refusal)
+                    self._request = with_fallback_credit(self._request, attempt)
+                else:
                     response = self._build_response(attempt)
                 if restarts:
                     held.clear()
@@ -364,22 +371,15 @@ class RequestExecution:
         self._plan = self._build_plan([attempt.route])
         self._extend_deadline()
 
-    async def _handle_refusal(self, attempt: AttemptRunner) -> bool | None:
-        """Return None for an accepted response; after a refusal that falls back, whether the response restarts."""
-        options = self._call.options
-        if not options.fallback_on:
+    async def _find_refusal(self, attempt: AttemptRunner) -> RouteError | None:
+        """Return the error of a response that counts as a failure by `fallback_on` and can still be replaced."""
+        is_given_out = self._call.stream and attempt.committed and self._call.options.on_stream_error != "restart"
+        if (is_given_out and not self._review.accept) or self._is_paused(attempt):
             return None
-        response = attempt.response(())
         is_whole = self._paused is None
-        if self._call.stream and attempt.committed and options.on_stream_error != "restart" and not self._review.accept:
-            return None
-        refusal = await self._review.find_decline(response, self._deadline, may_be_empty=is_whole)
-        if refusal is None:
-            return None
-        self._refused_response = self._refused_response or self._build_response(attempt)
-        self._fall_back(attempt.route, refusal)
-        self._request = with_fallback_credit(self._request, attempt)
-        return attempt.committed
+        refusal = await self._review.find_decline(attempt.response(()), self._deadline, may_be_empty=is_whole)
+        attempt.record = to_declined(attempt.record, refusal)
+        return refusal
 
     def _begin_repair(self) -> bool:
         """Prepare another turn on the route of the last rejected response, if one is left."""

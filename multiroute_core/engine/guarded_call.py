@@ -207,19 +207,28 @@ class GuardedCall:
     async def _guard_text(self, text: str, origin: Origin, role: str) -> str:
         if not text:
             return text
+        tenant = self._context.call.options.tenant
         for place, guard in enumerate(self.guards):
             if origin not in guard.origins:
                 continue
             if (masking := self.maskings.get(place)) is not None:
-                try:
-                    text = masking.mask(text) if guard.inline else await self._mask_in_thread(guard, masking, text)
-                except Exception as error:
-                    self.handle_error(guard, error, GuardedText(text, origin, self._context.call.options.tenant, role))
+                text = await self._mask(guard, masking, GuardedText(text, origin, tenant, role))
             if guard.check is not None:
-                tenant = self._context.call.options.tenant
                 guarded = GuardedText(text, origin, tenant, role, instructions=self._instructions)
                 text = await self.check(guard, guarded)
         return text
+
+    async def _mask(self, guard: Guard, masking: Masking, guarded: GuardedText) -> str:
+        """Return the text with placeholders; an event tells that there are any."""
+        text = guarded.text
+        try:
+            masked = masking.mask(text) if guard.inline else await self._mask_in_thread(guard, masking, text)
+        except Exception as error:
+            self.handle_error(guard, error, guarded)
+            return text
+        if masked != text:
+            self._tell(guard, "rewrite", "values were replaced by placeholders", guarded)
+        return masked
 
     async def _mask_in_thread(self, guard: Guard, masking: Masking, text: str) -> str:
         io = self._context.io

@@ -46,7 +46,8 @@ class Figures:
         failed_attempts: Attempts that ended with an error.
         cancelled_attempts: Attempts that were cancelled because another route was faster.
         failed_cost: Part of `known_cost` spent on failed or cancelled attempts.
-        estimated_cost: Estimated cost of interrupted attempts, in USD; not in `known_cost`.
+        estimated_cost: Estimated cost of attempts whose cost is not known, such as interrupted ones, in USD; not in
+            `known_cost`.
         fallbacks: Attempts on another route after a failure.
         retries: Repeated attempts on the same route.
         hedges: Attempts on another route because the first was slow.
@@ -261,7 +262,7 @@ def moves(attempts: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, 
         route = attempt.get("route")
         yield attempt, "first" if not routes else "retry" if route in routes else "fallback" if failed else "hedge"
         routes.add(route)
-        failed = failed or is_failure(attempt["outcome"])
+        failed = failed or is_failure(attempt["outcome"]) or attempt.get("error") is not None  # as of `fallback_on`
 
 
 def _lines(total: Figures) -> Iterator[str]:
@@ -272,7 +273,7 @@ def _lines(total: Figures) -> Iterator[str]:
         f"{total.output_tokens:,} out ({total.reasoning_tokens:,} reasoning){uncounted}"
     )
     lost = f"; {usd(total.failed_cost)} of it for failed attempts" if total.failed_cost else ""
-    more = f"; about {usd(total.estimated_cost)} more for interrupted attempts" if total.estimated_cost else ""
+    more = f"; about {usd(total.estimated_cost)} more by estimate" if total.estimated_cost else ""
     yield f"Cost: {_format_cost(total)}{lost}{more}"
     figures = [format_count(total.attempts, "attempt"), f"{total.failed_attempts:,} failed"]
     figures += [f"{total.cancelled_attempts:,} cancelled"] if total.cancelled_attempts else []

@@ -6,6 +6,7 @@ usual values in other letter cases and under other names, and some values report
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
@@ -53,7 +54,7 @@ _PARTS: Iterable[tuple[str, FinishReason]] = (
     ("context_window", "length"),
 )
 
-UNSAID = frozenset({"", "null", "none", "finish_reason_unspecified", "unspecified"})
+UNSAID = frozenset({"", "null", "none", "undefined", "unspecified"})
 """Values that some servers send while an answer has not ended, or if they do not report a reason."""
 
 SAYING_NOTHING = frozenset({"other", "language", "no_image", "image_other"})
@@ -73,21 +74,25 @@ _FAILURES: Iterable[tuple[str, int]] = (
     ("pup_limited_disabled", 403),
     ("insufficient_system_resource", 503),  # DeepSeek: https://api-docs.deepseek.com/api/create-chat-completion
     ("overload", 503),
-    ("capacity", 503),
+    *((f"{what}capacity", 503) for what in ("no_", "at_", "over_", "over", "insufficient_")),
+    ("capacity_exceeded", 503),
+    ("capacity_exhausted", 503),
+    ("capacity_error", 503),
     ("preempt", 503),
     ("evicted", 503),
     ("unavailable", 503),
     ("rate_limit", 429),
     ("ratelimit", 429),
     ("throttl", 429),
-    ("insufficient_", 402),
+    *((f"insufficient_{what}", 402) for what in ("quota", "balance", "credit", "fund", "user_quota")),
     ("resource_exhausted", 429),
     ("timeout", 504),
     ("timed_out", 504),
     ("disconnect", 502),
     ("network", 502),  # Zhipu: https://docs.bigmodel.cn/api-reference (finish_reason network_error)
     ("error", 500),  # OpenRouter: https://openrouter.ai/docs/api/reference/errors
-    ("fail", 500),
+    ("failed", 500),
+    ("failure", 500),
     ("exception", 500),
     ("abort", 500),  # vLLM and SGLang; this client did not disconnect, so the server aborted
     ("cancel", 500),
@@ -100,6 +105,10 @@ _FAILURES: Iterable[tuple[str, int]] = (
 )
 
 
+_HARMLESS = re.compile(r"(?:^|_)(?:no|not|non|without|free|warning|tolerant|recovered)(?:_|$)")
+"""Parts of a value that take back what would report a failure."""
+
+
 def normal_word(reason: Any) -> str:
     """Returns a finish reason as a lower-case word; empty if no reason is given.
 
@@ -110,7 +119,7 @@ def normal_word(reason: Any) -> str:
     reason = getattr(reason, "name", reason)
     if not isinstance(reason, str):
         return ""
-    word = reason.strip().rpartition(".")[2].lower().replace("-", "_").replace(" ", "_")
+    word = reason.strip().rpartition(".")[2].lower().replace("-", "_").replace(" ", "_").removeprefix("finish_reason_")
     return "" if word in UNSAID else word
 
 
@@ -125,6 +134,6 @@ def failure_status(word: str) -> int | None:
 
     `MALFORMED` if the model's output is unusable; None if it is not a failure.
     """
-    if not word or word in WORDS or word.startswith("no_") or finish_reason(word) is not None:
+    if not word or word in WORDS or _HARMLESS.search(word) or finish_reason(word) is not None:
         return None
     return next((status for part, status in _FAILURES if part in word), None)

@@ -1,12 +1,13 @@
 """In-band errors: failures that arrive as a body under HTTP 200, plain or inside a stream.
 
-How this works: `is_error` decides whether a body without an answer reports an error, `is_typed_error` does so for an
-event that names its type, and `no_answer` builds the error. All others only ask `has_error`, because what stands beside
-an answer is rarely an error.
+How this works: `is_error` decides whether a body without an answer reports an error, `is_error_event` does so for an
+event of a stream, which may also report progress, and `no_answer` builds the error. All others only ask `has_error`,
+because what stands beside an answer is rarely an error.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from multiroute_core.errors import UnsupportedError
 from multiroute_core.providers import finish
 from multiroute_core.providers.body import array, count, mapping, word
 from multiroute_core.providers.error_body import read_body
+from multiroute_core.providers.error_words import CODE_MEANINGS
 from multiroute_core.providers.provider import NoAnswer, WireError
 from multiroute_core.types import Usage
 
@@ -29,8 +31,58 @@ _CODES = ("code", "status_code", "statusCode", "status", "http_code", *_ERROR_CO
 _ENVELOPES = ("data", "response", "result", "header", "body")
 """Members in which gateways wrap another server's body; iFlytek puts its code into `header`."""
 
-_NOTHING = frozenset({"", "0", "200", "ok", "success", "succeeded", "none", "null", "false", "no error", "no_error"})
+_NOTHING = frozenset(
+    (
+        *(
+            "",
+            "0",
+            "200",
+            "ok",
+            "success",
+            "succeeded",
+            "completed",
+            "done",
+            "none",
+            "null",
+            "nil",
+            "undefined",
+            "n/a",
+            "false",
+        ),
+        *("no error", "no_error", "no errors", "no_errors", "noerror"),
+    )
+)
 """Codes and messages of a success, in lower case: some servers write them into every chunk (iFlytek's `code` 0)."""
+
+_COMPLAINT = re.compile(
+    r"error|fail|exceed|invalid|denied|unauthori[sz]ed|forbidden|unavailable|overload|too many|limit|quota|throttl|"
+    r"\bbusy\b|capacity|\bnot\b|n[’']t\b|unable|cannot|time[ds]?[ -]?out|exhaust|insufficient|expired|blocked|"
+    r"refus|abort|crash|错|败|限|不足|无效|异常|忙|不存在|不支持|过期|禁",
+    re.IGNORECASE,
+)
+"""What only the message of an error says."""
+
+_PROGRESS = frozenset(
+    (
+        *("status", "progress", "ping", "pong", "keepalive", "keep-alive", "keep_alive", "heartbeat", "info", "notice"),
+        *(
+            "warning",
+            "warn",
+            "debug",
+            "log",
+            "metadata",
+            "queue",
+            "queued",
+            "pending",
+            "waiting",
+            "starting",
+            "started",
+        ),
+        *("loading", "running", "processing", "in_progress", "in-progress", "working", "thinking", "searching", "step"),
+        *("generating", "streaming", "connected", "accepted", "retry", "retrying", "reconnecting", "fallback"),
+    )
+)
+"""Values of `type` and `status` of events that report progress; the message may be about a failure that was mended."""
 
 _FAILED = frozenset({"error", "failed", "failure", "fail"})
 """Values of `status` and `object` of an error."""
@@ -60,15 +112,14 @@ def has_error(body: Mapping[str, Any]) -> bool:
     error = body.get("error")
     if not error:
         return False
-    if isinstance(error, dict):
-        fields = cast("dict[str, Any]", error)
-        return any(fields.values()) and not _is_success(fields)
-    return not (isinstance(error, str) and error.strip().lower() in _NOTHING)
+    if isinstance(error, list):
+        return any(has_error({"error": each}) for each in cast("list[Any]", error))
+    return not _is_nothing(error) and not (isinstance(error, dict) and _is_success(mapping(error)))
 
 
 def has_failed_base(body: Mapping[str, Any]) -> bool:
     """Whether MiniMax's `base_resp` reports an error, which it also does beside an empty choice."""
-    return bool(count(mapping(body.get("base_resp")).get("status_code")))
+    return count(mapping(body.get("base_resp")).get("status_code")) not in (None, 0, 200)
 
 
 def as_error(
@@ -123,16 +174,55 @@ def is_error(body: Mapping[str, Any]) -> bool:
     return _text(body) is not None
 
 
-def is_typed_error(payload: Mapping[str, Any]) -> bool:
-    """Whether an event of an unknown type reports an error: a progress event may have a message as well."""
+def is_error_event(payload: Mapping[str, Any]) -> bool:
+    """Whether an event without content reports an error; one that reports progress may have a message as well.
+
+    An event counts as an error if a code or its type says so, if it has nothing but a message, or if the message does.
+    """
     kind = payload.get("type")
-    if _reports_error(payload) or kind in ("error", "response.error"):
+    name = kind.lower() if isinstance(kind, str) else ""
+    if name in ("error", "response.error"):
         return True
-    if _is_success(payload) or (isinstance(kind, str) and "." in kind):  # a newer event of the API
+    if "." in name:  # an event of the API; those with two dots are about an item, such as a call that failed
+        return name.count(".") == 1 and (has_error(payload) or has_failed_base(payload))
+    if _reports_error(payload):
+        return True
+    if (text := _text(payload)) is None or name in _PROGRESS:
         return False
-    has_code = any(_is_failing(payload.get(name)) for name in _CODES)
-    names_error = isinstance(kind, str) and finish.failure_status(finish.normal_word(kind)) is not None
-    return (has_code or names_error) and _text(payload) is not None
+    codes = {member: payload[member] for member in _CODES if payload.get(member) is not None}
+    if any(_is_code_of_error(code, named=member != "status" and not name) for member, code in codes.items()):
+        return True
+    if _is_code_of_error(kind, named=False) or payload.get("object") == "chat.completion.chunk":
+        return kind is not None
+    is_bare = not codes and not name and not payload.get("object") and payload.get("success") is None
+    return is_bare or (str(codes.get("status")).lower() not in _PROGRESS and _COMPLAINT.search(text) is not None)
+
+
+def _is_code_of_error(code: Any, *, named: bool) -> bool:
+    """Whether a code is one of an error.
+
+    Args:
+        code: The code, or the type of an event.
+        named: Whether an unknown word counts.
+    """
+    if not _is_failing(code):
+        return False
+    if (number := count(code)) is not None:
+        return not 100 <= number < 400
+    text = str(code).strip().lower()
+    if text in _PROGRESS:
+        return False
+    return named or text in CODE_MEANINGS or finish.failure_status(finish.normal_word(text)) is not None
+
+
+def error_beside_nothing(body: Any, *, usage: Usage | None = None, model: str | None = None) -> WireError | None:
+    """Returns the error that a body, or the last event of a stream, reports beside an empty answer; None if none."""
+    event: Mapping[str, Any] = mapping(body)
+    for place in (event, mapping(event.get("response"))):
+        has_code = any(_is_code_of_error(place.get(name), named=False) for name in _CODES[:3])
+        if _reports_error(place) or array(place.get("errors")) or (has_code and _text(place) is not None):
+            return no_answer(place, "The answer is empty, and its body reports an error.", usage=usage, model=model)
+    return None
 
 
 def failed(
@@ -218,12 +308,22 @@ def _unwrap(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return body
 
 
+def _is_nothing(value: Any) -> bool:
+    """Whether a value of an error says that there is none."""
+    if isinstance(value, dict):
+        return all(not inner or (isinstance(inner, str) and _is_nothing(inner)) for inner in mapping(value).values())
+    if isinstance(value, bool | list):
+        return not value or value == [None]
+    return not value or str(value).strip().rstrip(".!").lower() in _NOTHING
+
+
 def _is_success(fields: Mapping[str, Any]) -> bool:
     """Whether a code says that there is no error, and no message contradicts it."""
     codes = [fields[name] for name in _CODES if fields.get(name) is not None]
     if not codes or any(_is_failing(code) for code in codes):
         return False
-    return all(str(fields.get(name) or "").strip().lower() in _NOTHING for name in ("message", "msg", "error_msg"))
+    texts = [str(fields.get(name) or "") for name in ("message", "msg", "error_msg")]
+    return all(_is_nothing(text) or not _COMPLAINT.search(text) for text in texts)
 
 
 def _is_failing(code: Any) -> bool:

@@ -92,6 +92,10 @@ _gemini_3 = functools.partial(
 )
 
 _gpt_thinks = functools.partial(Model, "openai", sampling="none", stop=False, reasoning="effort")
+# Those that reason reject `stop`, and all but these an effort: https://docs.x.ai/docs/guides/reasoning (2026-11-30)
+_grok_thinks = functools.partial(
+    Model, "xai", stop=False, token_limit="max_tokens", inputs=_EVERYTHING, reasoning="effort"
+)
 
 MODELS = (
     # 4.7 and newer reject every sampling parameter; 4.1 to 4.6 reject two at once. All models with efforts can decide
@@ -158,25 +162,70 @@ MODELS = (
     Model("google", "*", inputs=_EVERYTHING),
     # It supports only JSON mode: https://api-docs.deepseek.com/guides/json_mode (2026-11-29)
     Model("deepseek", "*", token_limit="max_tokens", json_schema=False, inputs=_EVERYTHING),
+    _grok_thinks("grok-4.5*"),
+    _grok_thinks("grok-4.3*", efforts=("none", "low", "medium", "high")),
+    _grok_thinks("grok-4.20-multi-agent*", efforts=("low", "medium", "high", "xhigh")),
+    _grok_thinks("grok-3-mini*", efforts=("low", "high")),
     Model("local", "smollm2", 2_048, 1_024, token_limit="max_tokens", tools=False, inputs=_TEXT),
     Model("local", "*", 2_048, 1_024, token_limit="max_tokens", inputs=_TEXT),
 )
+
+
+_VENDORS = {"openai": "openai", "anthropic": "anthropic", "google": "google", "x-ai": "xai", "xai": "xai"}
+"""The providers by the prefix under which gateways list their models, as in `anthropic/claude-sonnet-4.5`."""
 
 
 @functools.lru_cache(maxsize=1024)
 def lookup(provider: str, model: str) -> Model:
     """Returns the catalogue row of `model`; each provider has a fallback row for unknown models.
 
-    A provider that speaks Chat Completions and has no row for the model has that of the `openai` provider.
+    A provider that speaks Chat Completions and has no row for the model has that of the `openai` provider. If the name
+    has a vendor's prefix, as behind OpenRouter and other gateways, it is that of the vendor's model.
     """
     name = model.removeprefix("models/")
     spec = PROVIDERS.get(provider)
-    families = (provider, "openai") if spec is not None and spec.speaks_chat_completions else (provider,)
-    rows = (
-        row
-        for family in families
-        for row in MODELS
-        if row.provider == family and fnmatch.fnmatchcase(name, row.pattern)
-    )
-    row = next(rows, Model(provider, "*", inputs=_EVERYTHING))
+    if spec is None or not spec.speaks_chat_completions:
+        return _find((provider,), name) or Model(provider, "*", inputs=_EVERYTHING)
+    row = _find((provider, "openai"), name) or Model(provider, "*", inputs=_EVERYTHING)
+    if row.pattern == "*" and (vendors_row := _find_behind_gateway(name)) is not None:
+        row = _behind_gateway(vendors_row, row)
     return row if row.provider == provider else replace(row, provider=provider)
+
+
+def _find(families: tuple[str, ...], name: str) -> Model | None:
+    rows = (row for family in families for row in MODELS if row.provider == family)
+    return next((row for row in rows if fnmatch.fnmatchcase(name, row.pattern)), None)
+
+
+def _find_behind_gateway(name: str) -> Model | None:
+    """Returns the row of a model whose name has a vendor's prefix; None if there is none."""
+    path, _, model = name.lower().rpartition("/")
+    vendor = _VENDORS.get(path.rpartition("/")[2])
+    if vendor is None:
+        return None
+    if vendor == "anthropic":
+        model = model.replace(".", "-")
+    row = _find((vendor,), model)
+    return None if row is None or row.pattern == "*" else row
+
+
+def _behind_gateway(row: Model, fallback: Model) -> Model:
+    """Returns what holds of a vendor's model in Chat Completions: its limits, not the forms of its vendor's API.
+
+    The gateways translate the effort for models that take a budget:
+    https://openrouter.ai/docs/guides/best-practices/reasoning-tokens (2026-11-30).
+    """
+    return replace(
+        fallback,
+        pattern=row.pattern,
+        window=row.window,
+        max_output=row.max_output,
+        sampling=row.sampling,
+        max_temperature=row.max_temperature,
+        stop=row.stop,
+        tools=row.tools,
+        forced_tool=row.forced_tool,
+        parallel_tool_calls=row.parallel_tool_calls,
+        reasoning="effort" if row.reasoning == "budget" else row.reasoning,
+        efforts=row.efforts,
+    )

@@ -262,5 +262,12 @@ def _filled(text: str, incoming: IncomingCall) -> str:
 
 def estimate_usage(incoming: IncomingCall, pieces: Sequence[Any]) -> Usage:
     """Estimates tokens from the length, precisely enough to distinguish answers."""
-    output_tokens = sum(len(getattr(piece, "text", "")) for piece in pieces) // CHARACTERS_PER_TOKEN + 1
+    output_tokens = sum(map(_count_characters, pieces)) // CHARACTERS_PER_TOKEN + 1
     return Usage(input_tokens=incoming.tokens, output_tokens=output_tokens)
+
+
+def _count_characters(piece: Any) -> int:
+    """Returns the length of a text, or of a piece of a tool call."""
+    if isinstance(piece, ToolCallDelta):
+        return len(piece.name or "") + len(piece.arguments)
+    return len(getattr(piece, "text", ""))

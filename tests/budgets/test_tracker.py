@@ -230,6 +230,14 @@ class TestSoft:
             "Budget 'usd/day': 0.002 USD of 0.002 USD spent.",
         ]
 
+    def test_two_shares_that_one_call_passes_are_one_line(self, caplog):
+        alerts = []
+        router = Router([dear()], budget=Budget(usd=0.001, on_alert=alerts.append))
+        with caplog.at_level(logging.WARNING, "multiroute_core"):
+            asked(router)
+        assert [alert.threshold for alert in alerts] == [0.8, 1.0]
+        assert [record.getMessage() for record in caplog.records] == ["Budget 'usd/day': 0.001 USD of 0.001 USD spent."]
+
     def test_a_new_day_is_a_new_chance(self):
         clock, alerts = VirtualClock(), []
         router = Router([dear(), cheap()], budget=Budget(usd=0.001, on_alert=[alerts.append]))

@@ -15,6 +15,7 @@ from multiroute_core import (
     ServerError,
     Usage,
 )
+from multiroute_core.ledger.totals import Totals
 from multiroute_core.providers.models import Model
 from multiroute_core.resilience import retry_budget
 from multiroute_core.testing import (
@@ -53,6 +54,11 @@ class TestDeclined:
         response = ask(Router(routes, fallback_on={reason}), face)
         assert (response.text, response.route, takes(*routes)) == ("Gladly.", "b", [1, 1])
         assert [a.outcome for a in response.attempts] == ["success", "success"]
+        assert [a.error for a in response.attempts] == [f"The model declined to answer ({reason}).", None]
+        totals = Totals()
+        totals.record_answer(response.model, response.usage, response.summary())
+        total = totals.total
+        assert (total.fallbacks, total.hedges, total.failed_attempts) == (1, 0, 0)
 
     def test_the_first_one_is_given_where_nobody_does_better(self, face):
         routes = self.routes(Answer((), finish_reason="refusal"), Answer((), finish_reason="refusal"), Fail())

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from multiroute_core import (
     GuardBlockedError,
+    GuardTriggered,
     Message,
     MultiRouteError,
     Raw,
@@ -42,6 +43,17 @@ def test_the_model_sees_placeholders_and_the_caller_the_values(face):
     outcome = ask(face, masked, LETTER)
     assert outcome.text == LETTER
     assert provider.takes[-1].asked.request.messages[-1].text == MASKED
+
+
+def test_an_event_tells_that_something_is_masked_but_not_what():
+    events: list[Any] = []
+    masked, _ = router(Answer("Done."), on_event=[events.append])
+    masked.generate("Nothing to hide.")
+    assert not [event for event in events if isinstance(event, GuardTriggered)]
+    masked.generate(LETTER)
+    (event,) = [event for event in events if isinstance(event, GuardTriggered)]
+    assert (event.guard, event.action, event.origin) == ("mask_personal_data", "rewrite", "user")
+    assert "ada" not in repr(event)
 
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=30))

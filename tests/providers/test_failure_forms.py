@@ -170,6 +170,49 @@ def test_a_body_that_reports_an_error(server: ReplayServer, wire: str) -> None:
         assert "ended early" not in str(outcome.error), name
 
 
+STREAMS: dict[str, list[Any]] = {
+    "chat": [HI, END, DONE],
+    "responses": [CREATED, SAID, COMPLETED],
+    "anthropic": [START, *TEXT, ends("end_turn"), STOP],
+    "google": [gemini("Hi"), gemini("", "STOP")],
+}
+# Errors beside an answer without content, and their classes.
+BESIDE: dict[str, tuple[dict[str, Any], str]] = {
+    "error": ({"error": {"code": 429, "message": "slow"}}, "rate_limit"), "error as a string": ({"error": "The model is overloaded"}, "overloaded"),
+    "base_resp": ({"base_resp": {"status_code": 1002, "status_msg": "too fast"}}, "rate_limit"), "code and msg": ({"code": 429, "msg": "slow"}, "rate_limit"),
+    "success is false": ({"success": False, "message": "The model is overloaded"}, "overloaded"), "errors": ({"errors": [{"message": "Too many requests"}]}, "rate_limit"),
+    "error_code": ({"error_code": 429, "error_msg": "slow"}, "rate_limit"), "object": ({"object": "error", "message": "overloaded", "code": 503}, "overloaded"),
+}  # fmt: skip
+
+
+def empty(wire: str, more: dict[str, Any]) -> tuple[Reply, Reply]:
+    """An answer without content, whole and streamed, with further members."""
+    match wire:
+        case "chat":
+            body, events = chat({"content": ""}), [piece({"role": "assistant", "content": ""}), {**END, **more}, DONE]
+        case "responses":
+            body = response()
+            events = [CREATED, {"type": "response.completed", "response": {**body, **more}}]
+        case "anthropic":
+            body, events = message(), [START, {**ends("end_turn"), **more}, STOP]
+        case _:
+            body = gemini("", "STOP")
+            events = [{**body, **more}]
+    return whole({**body, **more}), streamed(*events)
+
+
+@pytest.mark.parametrize("wire", STREAMS)
+def test_an_empty_answer_beside_an_error_is_a_failure(server: ReplayServer, wire: str) -> None:
+    for place, (name, (more, kind)) in enumerate(BESIDE.items()):
+        for face, reply in zip(("generate", "stream"), empty(wire, more), strict=True):
+            outcome = asked(server, wire, "a" * (place % 2) + face, reply)
+            assert code(outcome) == kind, (name, face, outcome)
+    for more in ({}, {"error": None}, {"code": 0, "msg": "ok"}, {"base_resp": {"status_code": 0}}, {"errors": []}):
+        for face, reply in zip(("generate", "stream"), empty(wire, more), strict=True):
+            outcome = asked(server, wire, face, reply)
+            assert (outcome.finish_reason, outcome.error) == ("stop", None), (more, face)
+
+
 # What each form is read as: the code of the error, or the finish reason and the text.
 Forms = dict[str, tuple[str, Reply, Any]]
 HELLO = ("stop", "Hi")
@@ -182,6 +225,10 @@ FAILED: Forms = {
     "a call without a name, streamed": ("chat", streamed(piece(call("")), END), "bad_reply"),
     "nothing, for no reason": ("chat", whole(chat(finish=None)), "bad_reply"),
     "the message is an error": ("chat", whole(chat({"error": {"code": 429, "message": "slow"}})), "rate_limit"),
+    "the delta is an error": ("chat", streamed(piece({"error": {"code": 429, "message": "slow"}}, "stop"), DONE), "rate_limit"),
+    "Anthropic's delta has an error": ("anthropic", streamed(START, {"type": "message_delta", "delta": {"error": {"type": "rate_limit_error", "message": "x"}}}, STOP), "rate_limit"),
+    "Anthropic's message has an error": ("anthropic", streamed({"type": "message_start", "message": {**message(stop=None), "error": {"type": "overloaded_error", "message": "x"}}}, STOP), "overloaded"),
+    "an error beside Anthropic's content": ("anthropic", whole({**message({"type": "text", "text": "x"}), "error": {"type": "overloaded_error", "message": "x"}}), "overloaded"),
     "the choice's error is a string": ("chat", whole(chat({"content": "x"}, error="Rate limit exceeded")), "rate_limit"),
     "the choice's error is a list": ("chat", whole(chat({"content": "x"}, error=[{"message": "Overloaded"}])), "overloaded"),
     "base_resp beside a choice": ("chat", whole({**chat({"content": ""}), "base_resp": {"status_code": 1027, "status_msg": "x"}}), "content_filter"),
@@ -205,6 +252,15 @@ FAILED: Forms = {
     "an error event with a status": ("responses", streamed({"type": "error", "status": 429, "error": {"type": "x", "message": "slow"}}), "rate_limit"),
     "incomplete for a failure": ("responses", whole(response("incomplete", ITEM, incomplete_details={"reason": "server_error"})), "server_error"),
     "expired": ("responses", whole(response("expired", ITEM)), "server_error"),
+    **{
+        f"{name} in a stream of {wire}": (wire, streamed(event), kind)
+        for wire in STREAMS
+        for name, event, kind in (
+            ("a complaint", {"id": "x", "object": "response.status", "message": "Rate limit exceeded"}, "rate_limit"),
+            ("a code", {"object": "chat.completion.chunk", "choices": [], "code": 503, "message": "x", "type": "x"}, "overloaded"),
+            ("a code in words", {"code": "RateLimited", "message": "too many requests"}, "rate_limit"),
+        )
+    },
     # Wei-Shaw/sub2api#1471 (2026-04-05)
     "an error inside an unfinished event": ("responses", streamed(b'data: {"type":"response.created","resp\ndata: {"type":"error","error":{"type":"rate_limit_error","message":"slow"}}\n\n'), "rate_limit"),
     "an error after an unfinished event": ("responses", streamed(b'data: {"type":"response.created","resp\n{"type":"error","error":{"type":"rate_limit_error","message":"slow"}}\n\n'), "rate_limit"),
@@ -215,8 +271,22 @@ FAILED: Forms = {
 }  # fmt: skip
 EMPTY_ERRORS: dict[str, Any] = {
     "null": None, "empty": "", "{}": {}, "false": False, "nulls": {"code": None, "message": None}, "code 0": {"code": 0, "message": "success"}, "ok": "OK",
+    "a list of nothing": [{}, None], "no type": {"code": None, "message": "", "type": "none"}, "no errors": "No errors.", "n/a": "N/A",
+    "a sentence": {"code": 0, "message": "The request succeeded."}, "200": {"code": "200", "message": "OK."},
+}  # fmt: skip
+# Events of servers and gateways that report progress, or failures that they mended themselves.
+NOTES: dict[str, Any] = {
+    "a status": {"status": "processing", "message": "Loading the model"}, "a place in a queue": {"status": "queued", "message": "You are 3rd"},
+    "a type": {"type": "status", "message": "Searching the web"}, "a retry": {"type": "retrying", "code": 1, "message": "An upstream failed"},
+    "an object": {"object": "prompt.progress", "details": {"step": 1}}, "a code of 0": {"code": 0, "msg": "connected"},
+    "a status of 200": {"status": 200, "message": "accepted"}, "success": {"success": True, "message": "connected"},
+    "a warning": {"type": "warning", "code": "model_deprecated", "message": "Deprecated."}, "a search": {"type": "search", "detail": "3 results"},
 }  # fmt: skip
 ANSWERS: Forms = {
+    **{f"{name}, in a stream of {wire}": (wire, streamed(note, *events), HELLO) for wire, events in STREAMS.items() for name, note in NOTES.items()},
+    "a success in base_resp": ("chat", whole({**chat({"content": "Hi"}), "base_resp": {"status_code": 200, "status_msg": "OK"}}), HELLO),
+    "a call that failed, with its error": ("responses", streamed(CREATED, {"type": "response.mcp_call.failed", "error": "x"}, SAID, COMPLETED), HELLO),
+    "content as a string": ("anthropic", whole({**message(), "content": "Hi"}), HELLO),
     **{f"error is {name}": ("chat", whole({**chat({"content": "Hi"}), "error": value}), HELLO) for name, value in EMPTY_ERRORS.items()},
     **{f"error is {name}, streamed": ("google", streamed({**gemini("Hi"), "error": value}, {**gemini("", "STOP"), "error": value}), HELLO) for name, value in EMPTY_ERRORS.items()},
     **{f"error is {name}, in events": ("responses", streamed({**SAID, "error": value}, {**COMPLETED, "response": {**response("completed", ITEM), "error": value}}), HELLO) for name, value in EMPTY_ERRORS.items()},
@@ -234,6 +304,7 @@ ANSWERS: Forms = {
         for reason, finish in {
             "content_filter: PROHIBITED_CONTENT": "content_filter", "content_policy_violation": "content_filter", "endTurn": "stop",
             "max_completion_tokens": "length", "context_length_exceeded": "length", "no_error": "other", "repetition_truncation": "other", "load": "other",
+            "error_free": "other", "timeout_warning": "other", "insufficient_context": "other", "not_failed": "other", "undefined": "stop", "FINISH_REASON_STOP": "stop",
         }.items()
     },
     "a second reason": ("chat", streamed(HI, piece(finish="length"), END, DONE), ("length", "Hi")),
@@ -286,6 +357,8 @@ CALLS: dict[str, tuple[str, Reply, list[Any]]] = {
     "two, under one index": ("anthropic", streamed(START, block({**TOOL, "input": {"a": 1}}), block({**TOOL, "id": "u"}), ends("tool_use"), STOP), [{"a": 1}, {}]),
     "arguments in their end event": ("responses", streamed({"type": "response.output_item.added", "output_index": 0, "item": FUNCTION}, {"type": "response.function_call_arguments.done", "output_index": 0, "arguments": '{"a": 1}'}, {"type": "response.completed", "response": response()}), [{"a": 1}]),
     "an item that is never closed": ("responses", streamed({"type": "response.output_item.added", "output_index": 0, "item": FUNCTION}, {"type": "response.completed", "response": response()}), [{}]),
+    "and end as a turn": ("anthropic", whole(message({**TOOL, "input": {"a": 1}})), [{"a": 1}]),
+    "and end as a turn, streamed": ("anthropic", streamed(START, block({**TOOL, "input": {"a": 1}}), ends("end_turn"), STOP), [{"a": 1}]),
     "in the last event": ("responses", streamed({"type": "response.completed", "response": response("completed", {**FUNCTION, "arguments": '{"a": 1}'})}), [{"a": 1}]),
     "a plain answer in a stream": ("chat", streamed(chat(call("f", '{"a": 1}'), "tool_calls"), DONE), [{"a": 1}]),
     "a stream for a plain request": ("chat", Reply(200, SSE, data(piece(call("f", '{"a"'))) + data(piece({"tool_calls": [{"index": 0, "function": {"arguments": ": 1}"}}]}, "tool_calls"))), [{"a": 1}]),

@@ -203,3 +203,10 @@ def test_limits_hold_in_real_time_too():
 def test_only_a_scripted_route_knows_the_truth():
     with pytest.raises(TypeError, match="not scripted"):
         provider_of(Route("openai:gpt-6-luna"))
+
+
+def test_a_tool_call_counts_as_output():
+    call = ToolCall("c", "weather", {"city": "Oslo " * 100})
+    response = Router([scripted_route("a", Answer("", tool_calls=[call]))]).generate("Hi")
+    assert response.usage is not None
+    assert (response.usage.output_tokens or 0) > 100

@@ -46,11 +46,17 @@ def decode(reply: Reply, encoded: Encoded) -> Delta:
     model = word(message.get("model"))
     if "x_nanogpt_pricing" in message or "provider_metadata" in message:
         usage = with_reported(usage, message)
-    if message.get("type") == "error" or not isinstance(message.get("content"), list):
+    content = message.get("content")
+    if isinstance(content, str):  # as in a request
+        content = [{"type": "text", "text": content}]
+    is_error = ("error" in message and in_band.has_error(message)) or (
+        "base_resp" in message and in_band.has_failed_base(message)
+    )
+    if is_error or message.get("type") == "error" or not isinstance(content, list):
         raise in_band.no_answer(message, "The answer has no content.", usage=usage, model=model)
     if (error := in_band.failed(message.get("stop_reason"), message, usage=usage, model=model)) is not None:
         raise error
-    blocks = [block for one in array(message.get("content")) if (block := mapping(one))]
+    blocks = [block for one in array(content) if (block := mapping(one))]
     kinds = [block.get("type") for block in blocks]
     parts: list[Part] = []
     for at, block in enumerate(blocks):
@@ -150,7 +156,8 @@ def _finish(reason: str | None, parts: list[Part], *, has_content: bool) -> Fini
         return "stop"
     if has_content and not normal_word(reason):
         return "tool_call" if has_call else "stop"
-    return FINISH.get(reason or "") or finish_reason(normal_word(reason)) or "other"
+    finish = FINISH.get(reason or "") or finish_reason(normal_word(reason)) or "other"
+    return "tool_call" if has_call and finish == "stop" else finish
 
 
 @dataclass(slots=True)
@@ -225,12 +232,20 @@ class MessagesDecoder:
                     raise WireError("The stream restarted in the middle.", payload)
                 self._started = True
                 message = mapping(payload.get("message"))
+                if "error" in message and in_band.has_error(message):
+                    raise self._error(message)
                 self._message_id = word(message.get("id"))
                 self._model = word(message.get("model"))
                 self._usage = dict(mapping(message.get("usage")))
                 return Delta(usage=self._read_usage(), model=self._model)
             case "message_delta":
+                if "error" in payload and in_band.has_error(payload):
+                    raise self._error(payload)
                 delta = mapping(payload.get("delta"))
+                if "error" in delta and in_band.has_error(delta):
+                    raise self._error(delta)
+                if not (self._said or self._calls) and (error := in_band.error_beside_nothing(payload)) is not None:
+                    raise error
                 counts = mapping(payload.get("usage") or delta.get("usage"))
                 body.merge_counts(self._usage, counts)
                 if not (self._said or self._calls) and count(counts.get("output_tokens")) == 0:
@@ -260,10 +275,8 @@ class MessagesDecoder:
                 return Delta(tuple(parts), finish, usage if counted else None, raw=raw)
             case "error":
                 raise self._error(payload)
-            case None if in_band.is_error(payload):
-                raise self._error(payload)
             case _:
-                if in_band.is_typed_error(payload):  # an error of a gateway, in another provider's format
+                if in_band.is_error_event(payload):  # an error of a gateway, in another provider's format
                     raise self._error(payload)
                 return None
 

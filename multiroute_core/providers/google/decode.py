@@ -81,7 +81,7 @@ class GeminiDecoder:
             self._queries |= search_queries(first)
         usage = _count(self._counted, self._queries, self._model)
         candidate = _candidate(body, usage)
-        if candidate is None and not counts and in_band.is_error(body):
+        if candidate is None and not counts and in_band.is_error_event(body):
             raise in_band.no_answer(body, "The event has no candidates.", usage=usage, model=model)
         candidate = candidate or {}
         parts = tuple(self._reader.read(body, candidate))

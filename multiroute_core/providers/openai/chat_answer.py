@@ -129,10 +129,12 @@ class ChatDecoder:
         if "error" in chunk and in_band.has_error(chunk):
             message = "The provider reported an error inside the stream."
             raise in_band.as_error(chunk, message, usage=self._counts.total, model=model)
+        if "error" in content and in_band.has_error(content):
+            raise in_band.no_answer(content, "The delta is an error.", usage=self._counts.total, model=model)
         if not content and "delta" not in choice and choice:
             content = self._read_elsewhere(choice)
         if not choice or choice.get("index") not in (0, None, "0"):
-            if not choice and usage is None and in_band.is_error(chunk):
+            if not choice and usage is None and in_band.is_error_event(chunk):
                 raise in_band.no_answer(chunk, "The chunk has no choices.", usage=self._counts.total, model=model)
             return Delta(usage=usage, model=model) if usage else None
         parts = self._read_delta(content)

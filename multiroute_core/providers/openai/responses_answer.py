@@ -124,10 +124,8 @@ class ResponsesDecoder:
                 inner = mapping(payload.get("error")) or {k: v for k, v in payload.items() if k != "type"}
                 message = "The provider reported an error inside the stream."
                 raise in_band.as_error({**payload, "error": inner}, message)
-            case None if in_band.is_error(payload):
-                raise in_band.no_answer(payload, "The event has no type.")
             case _:
-                if in_band.is_typed_error(payload):  # an error of a gateway, in another API's format
+                if in_band.is_error_event(payload):  # an error of a gateway, in another API's format
                     raise in_band.no_answer(payload, "The provider reported an error inside the stream.")
                 return None
 

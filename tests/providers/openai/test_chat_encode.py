@@ -375,3 +375,32 @@ def test_no_call_stays_without_its_answer(talk):
     made = history(*talk)
     asked = [call["id"] for message in made for call in message.get("tool_calls", ())]
     assert sorted(asked) == sorted(message["tool_call_id"] for message in made if message["role"] == "tool")
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "effort"),
+    [
+        ("xai", "grok-4.5", "low"),
+        ("xai", "grok-4.3", "none"),
+        ("xai", "grok-4", None),
+        ("openrouter", "openai/gpt-5.2", "none"),
+        ("openai", "openai/gpt-5", "minimal"),
+        ("openrouter", "anthropic/claude-sonnet-4.5", "low"),
+        ("openrouter", "x-ai/grok-4.5", "low"),
+        ("openrouter", "meta-llama/llama-4", None),
+        ("groq", "openai/gpt-oss-120b", "low"),
+    ],
+)
+def test_an_effort_reaches_models_that_have_one_also_behind_gateways(provider, model, effort):
+    request = Request((USER,), reasoning=ReasoningOptions(effort="none"), max_tokens=5)
+    encoded = chat.encode(request, model, models.lookup(provider, model), stream=False)
+    assert encoded.body.get("reasoning_effort") == effort
+    assert encoded.body["max_tokens"] == 5  # which gateways know
+    assert bool(encoded.dropped) == (effort is None)
+
+
+def test_a_gateways_name_has_the_limits_of_the_model():
+    row = models.lookup("openrouter", "anthropic/claude-opus-4.7")
+    own = models.lookup("anthropic", "claude-opus-4-7")
+    assert (row.window, row.sampling, row.provider) == (own.window, own.sampling, "openrouter")
+    assert models.lookup("openrouter", "anthropic/unknown") == models.lookup("openrouter", "unknown")
