@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import math
 import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
-from multiroute_core.cli.arguments import LEDGER, find_file
+from multiroute_core.cli.arguments import LEDGER, find_file, parse_number
 from multiroute_core.cli.keyboard import reading_keys
 from multiroute_core.display import numbers
 from multiroute_core.errors import ConfigurationError
@@ -96,7 +95,4 @@ def describe_health(health: RouteHealth) -> str:
 
 
 def _minutes(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not valid; expected a number of minutes greater than 0")
-    return value
+    return parse_number(text, "a number of minutes greater than 0")

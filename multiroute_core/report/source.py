@@ -56,6 +56,13 @@ def source(place: str) -> Source:
     """
     if place.startswith(REMOTE):
         return _Shared(place)
+    if "://" in place and not place.startswith("sqlite:"):
+        scheme = place.partition("://")[0]
+        raise ConfigurationError(
+            f"{scheme}:// is not the address of a ledger; expected a file, sqlite:///path or redis://…."
+        )
+    if not place:
+        raise ConfigurationError("The ledger has no name; give the file of Router(ledger='sqlite:///…').")
     return _File(Path(path_of(place) if place.startswith("sqlite:") else place).expanduser())
 
 
