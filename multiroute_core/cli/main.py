@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: that of the command, 2 if an argument cannot be used, or 130 after Ctrl-C.
     """
     _replace_closed_streams()
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
@@ -79,7 +79,7 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="multiroute",
         description="Checks routes, asks them, reports their calls, and serves them.",
