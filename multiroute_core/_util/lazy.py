@@ -14,7 +14,7 @@ from typing import Any
 
 
 def attach(
-    package: str, names: Mapping[str, str], *, modules: Collection[str] = ()
+    package: str, names: Mapping[str, str], *, modules: Collection[str] = (), requires: Mapping[str, str] | None = None
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return the `__getattr__` and the `__dir__` of a package.
 
@@ -24,6 +24,7 @@ def attach(
         package: The package's `__name__`.
         names: For each module, relative to the package: the public names that it defines, separated by spaces.
         modules: Modules of the package that are themselves exported.
+        requires: Packages that may be missing, and the extra that installs each; the error then says what to type.
 
     Example:
         >>> __getattr__, __dir__ = attach(__name__, {"jsonl": "JSONLines", "log": "LogEvents"})  # doctest: +SKIP
@@ -35,7 +36,17 @@ def attach(
             return importlib.import_module(f"{package}.{name}")
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        export = getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+        try:
+            module = importlib.import_module(f"{package}.{homes[name]}")
+        except ModuleNotFoundError as error:
+            extra = (requires or {}).get((error.name or "").partition(".")[0])
+            if extra is None:
+                raise
+            sentence = (
+                f"{package} needs a package that is not installed ({error}); run: pip install 'multiroute-llm[{extra}]'"
+            )
+            raise ModuleNotFoundError(sentence, name=error.name, path=error.path) from None
+        export = getattr(module, name)
         setattr(sys.modules[package], name, export)  # from now on an ordinary attribute
         return export
 

@@ -80,6 +80,7 @@ def _discard_output() -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="multiroute",
         description="Checks routes, asks them, reports their calls, and serves them.",

@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from multiroute_core._util.number_text import parse_number
 from multiroute_core._util.redaction import conceal
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.configuration.places import KeyPath
@@ -34,7 +35,7 @@ from multiroute_core.configuration.shapes import (
     Shape,
     Unwritable,
 )
-from multiroute_core.configuration.variables import UNKNOWN, Substituted, conceal_values, find_substituted, parse_number
+from multiroute_core.configuration.variables import UNKNOWN, Substituted, conceal_values, find_substituted
 from multiroute_core.display.text import describe_value
 from multiroute_core.errors import ConfigurationError
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
+from multiroute_core._util.number_text import parse_number
 from multiroute_core.configuration.places import KeyPath
 from multiroute_core.configuration.problems import MAX_HINTS, Problems
 
@@ -71,22 +72,18 @@ def conceal_values(message: str, data: Any) -> str:
 
 
 def build_concealer(data: Any) -> Callable[[str], str]:
-    """Return `conceal_values` of data, which is searched once: for files with many problems."""
+    """Return `conceal_values` of data, which is searched once: for files with many problems.
+
+    A short value counts as a word of its own only: of `1`, the `1` in `HTTP 401` says nothing.
+    """
     sources = {form: text.source for text in find_substituted(data) for form in _find_forms(text)}
     if not sources:
         return str
-    pattern = re.compile("|".join(map(re.escape, sorted(sources, key=len, reverse=True))))
+    forms = sorted(sources, key=len, reverse=True)
+    pattern = re.compile(
+        "|".join(rf"(?<!\w){re.escape(form)}(?!\w)" if len(form) < 6 else re.escape(form) for form in forms)
+    )
     return lambda message: pattern.sub(lambda match: sources[match[0]], message)
-
-
-def parse_number(text: str) -> int | float | str:
-    """Return a text as a number; the text itself if it is none."""
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
 
 
 def _find_forms(text: Substituted) -> set[str]:

@@ -32,6 +32,7 @@ from multiroute_core.configuration.catalogue import EXPORTERS, HOOKS, TABLES, Ca
 from multiroute_core.configuration.loading import load
 from multiroute_core.configuration.problems import Problems
 from multiroute_core.configuration.shapes import Fields, Unwritable
+from multiroute_core.configuration.variables import conceal_values, substitute
 from multiroute_core.guards.identity import identify_function
 from multiroute_core.telemetry import LogEvents, OpenTelemetry, PrometheusMetrics, Webhook
 from tests.configuration.files import configurations, write
@@ -473,3 +474,9 @@ def test_references(tmp_path, monkeypatch):
 def test_a_literal_key_is_in_no_error(tmp_path):
     message = failure(tmp_path, 'routes = [{route = "openai:a", api_key = ["sk-123456789"]}]')
     assert "sk-123456789" not in message
+
+
+def test_a_short_value_is_hidden_as_a_word_only():
+    data = substitute({"a": "${A}", "b": "${B}", "c": "${C}"}, {"A": "1", "B": "k", "C": "secret-12"}, Problems(""))
+    message = "HTTP 401 (1): the key k is unknown, as xsecret-12x is"
+    assert conceal_values(message, data) == "HTTP 401 (${A}): the key ${B} is unknown, as x${C}x is"
