@@ -40,7 +40,7 @@ def add_command(commands: Any) -> None:
 def _watch(options: argparse.Namespace) -> int:
     console = terminal.module("console").Console(highlight=False)
     with contextlib.closing(source(options.ledger)) as ledger, _open_breakers(options.routes) as read_breakers:
-        if options.once or not console.is_terminal:
+        if options.once or not console.is_terminal or console.is_dumb_terminal:
             console.print(watch.frame(ledger, options.minutes, time.time(), console.width, read_breakers()))
             return 0
         with reading_keys("qQ") as pause:
