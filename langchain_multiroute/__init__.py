@@ -18,6 +18,7 @@ else:
             "guards": "pii_guard",
             "progress": "ProgressBar",
         },
+        requires={"langchain_core": "langchain", "langchain": "langchain"},
     )
 
 __all__ = [

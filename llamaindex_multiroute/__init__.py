@@ -27,6 +27,7 @@ else:
             "llm": "MultiRoute",
             "progress": "ProgressBar",
         },
+        requires={"llama_index": "llamaindex"},
     )
 
 __all__ = [

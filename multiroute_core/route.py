@@ -240,7 +240,22 @@ def _key(api_key: Any) -> Secret | None:
         raise ConfigurationError(
             "Route(api_key=...) is not valid; expected a non-empty string, or None to read it from the environment."
         )
+    if fault := find_key_fault(api_key):
+        raise ConfigurationError(f"Route(api_key=...) is not valid; expected the key alone, and this one {fault}.")
     return Secret(api_key)
+
+
+def find_key_fault(api_key: str) -> str:
+    """Return why no HTTP header can carry an API key, without the key; empty if one can.
+
+    A file of a secret often ends with a line break. SDKs report it as a broken connection, or as a request that is
+    not valid, which no other route would answer.
+    """
+    if api_key != api_key.strip():
+        return "begins or ends with a space or a line break"
+    if not api_key.isascii():
+        return "has a character that is not ASCII"
+    return "" if api_key.isprintable() else "has a line break or another control character"
 
 
 def check_quotas(routes: Sequence[Route]) -> None:

@@ -12,12 +12,9 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-_EXTRAS = {"langchain_core": "langchain", "llama_index": "llamaindex"}
-"""The extra that brings a framework; the packages of an adapter cannot be used without it."""
-
 
 def attach(
-    package: str, names: Mapping[str, str], *, modules: Collection[str] = ()
+    package: str, names: Mapping[str, str], *, modules: Collection[str] = (), requires: Mapping[str, str] | None = None
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return the `__getattr__` and the `__dir__` of a package.
 
@@ -27,6 +24,7 @@ def attach(
         package: The package's `__name__`.
         names: For each module, relative to the package: the public names that it defines, separated by spaces.
         modules: Modules of the package that are themselves exported.
+        requires: Packages that may be missing, and the extra that installs each; the error then says what to type.
 
     Example:
         >>> __getattr__, __dir__ = attach(__name__, {"jsonl": "JSONLines", "log": "LogEvents"})  # doctest: +SKIP
@@ -41,11 +39,13 @@ def attach(
         try:
             module = importlib.import_module(f"{package}.{homes[name]}")
         except ModuleNotFoundError as error:
-            extra = _EXTRAS.get((error.name or "").partition(".")[0])
+            extra = (requires or {}).get((error.name or "").partition(".")[0])
             if extra is None:
                 raise
-            message = f"{package}.{name} needs {error.name}; run: pip install 'multiroute-llm[{extra}]'"
-            raise ModuleNotFoundError(message, name=error.name) from None
+            sentence = (
+                f"{package} needs a package that is not installed ({error}); run: pip install 'multiroute-llm[{extra}]'"
+            )
+            raise ModuleNotFoundError(sentence, name=error.name, path=error.path) from None
         export = getattr(module, name)
         setattr(sys.modules[package], name, export)  # from now on an ordinary attribute
         return export

@@ -37,18 +37,37 @@ def parse_number(text: str, expected: str = "a number greater than 0") -> float:
     return value
 
 
+def parse_count(text: str) -> int:
+    """Return an argument as a whole number greater than 0."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid; expected a whole number greater than 0")
+    return value
+
+
 def find_file(words: Sequence[str]) -> Path | None:
     """Return the configuration file that the arguments name; None if they are routes.
 
     Raises:
-        ConfigurationError: There is a file beside other arguments, or it does not exist.
+        ConfigurationError: There is a file beside other arguments, it does not exist, or its format is not known.
     """
-    files = [word for word in words if word.endswith(FILE_SUFFIXES) and "://" not in word]
+    files = [word for word in words if word.lower().endswith(FILE_SUFFIXES) and "://" not in word]
+    for word in words:
+        if word and ":" not in word and word not in files and Path(word).expanduser().exists():
+            raise ConfigurationError(
+                f"{word!r} is not a configuration file; its name has to end with {', '.join(FILE_SUFFIXES)}. "
+                "Routes are names such as 'openai:gpt-6.1-sol'."
+            )
     if not files:
         return None
     if len(words) > 1:
         raise ConfigurationError("Give one configuration file or routes, not both.")
     path = Path(files[0]).expanduser()
+    if path.is_dir():
+        raise ConfigurationError(f"{files[0]!r} is a folder; expected a configuration file.")
     if not path.is_file():
         raise ConfigurationError(f"The configuration file {files[0]!r} does not exist.")
     return path

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from multiroute_core.cli.arguments import ROUTES, build_router, parse_seconds
+from multiroute_core.cli.arguments import ROUTES, build_router, parse_count, parse_seconds
 from multiroute_core.display import numbers
 from multiroute_core.display.text import printable, printable_lines
 from multiroute_core.errors import ConfigurationError, MultiRouteError
@@ -28,7 +28,7 @@ def add_command(commands: Any) -> None:
     add_question(parser)
     parser.add_argument("--stream", action="store_true", help="print the answer as it comes")
     parser.add_argument("--system", metavar="TEXT", help="a system message")
-    parser.add_argument("--max-tokens", type=int, metavar="COUNT", help="the most tokens of the answer")
+    parser.add_argument("--max-tokens", type=parse_count, metavar="COUNT", help="the most tokens of the answer")
     parser.add_argument("--timeout", type=parse_seconds, metavar="SECONDS", help="for the answer, all in all")
     parser.set_defaults(run=_ask)
 

@@ -35,9 +35,7 @@ def add_command(commands: Any) -> None:
         help="how it is down: HTTP 500, no answer at all, answers ten times as slow, or HTTP 429 (default: errors)",
     )
     parser.add_argument("--requests", type=_count, default=1000, metavar="COUNT", help="all in all (default: 1000)")
-    parser.add_argument(
-        "--rate", type=parse_number, default=2.0, metavar="NUMBER", help="requests a second (default: 2)"
-    )
+    parser.add_argument("--rate", type=_rate, default=2.0, metavar="NUMBER", help="requests a second (default: 2)")
     parser.add_argument(
         "--latency", type=parse_number, default=1.0, metavar="SECONDS", help="of a healthy answer (default: 1)"
     )
@@ -67,6 +65,14 @@ def _drill(options: argparse.Namespace) -> int:
     else:
         print(render(result, shutil.get_terminal_size((100, 24)).columns))  # noqa: T201
     return 0 if all(phase.answered == phase.requests for phase in result.phases) else 1
+
+
+def _rate(text: str) -> float:
+    expected = "a number from 0.000001 to 1000000"
+    value = parse_number(text, expected)
+    if not 1e-6 <= value <= 1e6:  # a drill has an end, also in virtual time
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid; expected {expected}")
+    return value
 
 
 def _count(text: str) -> int:

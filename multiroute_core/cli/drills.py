@@ -21,7 +21,7 @@ from multiroute_core.display.text import printable
 from multiroute_core.errors import ConfigurationError, MultiRouteError
 from multiroute_core.pricing.prices import Prices
 from multiroute_core.pricing.sellers import address_of
-from multiroute_core.provider_table import canonical_name, price_list_of
+from multiroute_core.provider_table import PROVIDERS, canonical_name, price_list_of
 from multiroute_core.providers import registry
 from multiroute_core.route import Route
 from multiroute_core.router import Router
@@ -242,7 +242,9 @@ def _simulate(route: Route, schedule: Schedule, prices: Prices) -> Route:
     names = [one.name for one in fields(Route) if one.name not in ("provider", "model", "api_key", "base_url", "llm")]
     settings = {name: getattr(route, name) for name in names}
     settings |= {"api": None, "sdk": None}
-    if route.prices is None and address_of(route) is None and prices.cost_on(route, USAGE) is not None:
+    if PROVIDERS[route.provider].is_local:
+        settings["prices"] = {"input": 0, "output": 0}
+    elif route.prices is None and address_of(route) is None and prices.cost_on(route, USAGE) is not None:
         settings["prices"] = price_list_of(route.provider)
     return Route(f"{route.provider}:{route.model}", llm=ScriptedProvider(schedule.script), **settings)
 

@@ -7,9 +7,11 @@ exit code, and imports what it needs when it runs: `multiroute --help` loads no 
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import multiroute_core
 from multiroute_core.cli import ask, check, drill, explain, importing, report, tail, watch
@@ -39,24 +41,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: that of the command, 2 if an argument cannot be used, or 130 after Ctrl-C.
     """
-    options = _parser().parse_args(arguments)
+    _replace_closed_streams()
+    options = build_parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     try:
-        return options.run(options)
+        code: int = options.run(options)
+        sys.stdout.flush()  # a full disk or a closed pipe is noticed here, and not at exit
     except MultiRouteError as error:
         print(f"multiroute: {printable_lines(str(error))}", file=sys.stderr)  # noqa: T201
         return 2
     except BrokenPipeError:
         # The reader closed the pipe; at exit, Python would still try to write the rest.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
+            raise
+        _discard_output()
+        print(f"multiroute: the output cannot be written: {error.strerror}.", file=sys.stderr)  # noqa: T201
+        return 1
     except KeyboardInterrupt:
         return 130
+    return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _replace_closed_streams() -> None:
+    """Write to nowhere where stdout or stderr is closed, as it may be in a service; Python has None there."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+
+
+def _discard_output() -> None:
+    """Discard what Python would still try to write at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="multiroute",
         description="Checks routes, asks them, reports their calls, and serves them.",

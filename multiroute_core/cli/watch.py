@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import math
 import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
-from multiroute_core.cli.arguments import LEDGER, find_file
+from multiroute_core.cli.arguments import LEDGER, find_file, parse_number
 from multiroute_core.cli.keyboard import reading_keys
 from multiroute_core.display import numbers
 from multiroute_core.errors import ConfigurationError
@@ -41,7 +40,7 @@ def add_command(commands: Any) -> None:
 def _watch(options: argparse.Namespace) -> int:
     console = terminal.module("console").Console(highlight=False)
     with contextlib.closing(source(options.ledger)) as ledger, _open_breakers(options.routes) as read_breakers:
-        if options.once or not console.is_terminal:
+        if options.once or not console.is_terminal or console.is_dumb_terminal:
             console.print(watch.frame(ledger, options.minutes, time.time(), console.width, read_breakers()))
             return 0
         with reading_keys("qQ") as pause:
@@ -96,7 +95,4 @@ def describe_health(health: RouteHealth) -> str:
 
 
 def _minutes(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not valid; expected a number of minutes greater than 0")
-    return value
+    return parse_number(text, "a number of minutes greater than 0")

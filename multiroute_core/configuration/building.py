@@ -18,10 +18,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from multiroute_core._util.number_text import parse_number
 from multiroute_core._util.redaction import conceal
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.configuration.places import KeyPath
-from multiroute_core.configuration.problems import Problems
+from multiroute_core.configuration.problems import MAX_HINTS, Problems
 from multiroute_core.configuration.shapes import (
     Choices,
     Fields,
@@ -34,7 +35,7 @@ from multiroute_core.configuration.shapes import (
     Shape,
     Unwritable,
 )
-from multiroute_core.configuration.variables import UNKNOWN, Substituted, conceal_values, find_substituted, parse_number
+from multiroute_core.configuration.variables import UNKNOWN, Substituted, conceal_values, find_substituted
 from multiroute_core.display.text import describe_value
 from multiroute_core.errors import ConfigurationError
 
@@ -46,6 +47,7 @@ NONE = "none"
 
 _SECRET = re.compile(r"key|secret|password|token$|header", re.IGNORECASE)
 _NAMES = {"string": "a text", "boolean": "true or false", "integer": "an integer", "number": "a number"}
+_CURRENCIES = frozenset({"aud", "brl", "cad", "chf", "cny", "eur", "euro", "gbp", "inr", "jpy", "krw", "pln", "sek"})
 _EXPECTED = re.compile(r"[;:] (expected .*)\Z", re.DOTALL)
 _KINDS: tuple[tuple[type[Any], str], ...] = (
     (bool, "boolean"),
@@ -123,7 +125,7 @@ class Builder:
         for key, value in table.items():
             shape = fields.keys.get(key)
             if shape is None:
-                self.problems.add((*path, key), _explain_unknown(key, fields.writable))
+                self.problems.add((*path, key), self._explain_unknown(key, fields.writable))
             elif key in fields.nullable and (value is None or value == NONE):
                 arguments[key] = None
             elif value is None:
@@ -151,6 +153,13 @@ class Builder:
                 return FAILED
             self.problems.add((*path, culprit), _hide_substituted(error, table[culprit], table))
             del rest[culprit]
+
+    def _explain_unknown(self, key: str, known: Collection[str]) -> str:
+        if key.lower() in _CURRENCIES and "usd" in known:
+            return f"the key {describe_value(key)} is unknown; money is in US dollars: write 'usd'."
+        if len(self.problems.entries) >= MAX_HINTS:
+            return f"the key {describe_value(key)} is unknown."
+        return f"the key {describe_value(key)} is unknown; {_explain_choices(key, known)}"
 
     def _build_fields(self, fields: Fields, value: Any, path: KeyPath, ignored: Collection[str] = ()) -> Any:
         if not isinstance(value, dict):
@@ -371,11 +380,10 @@ def _describe(shape: Shape) -> str:
             return "a table"
 
 
-def _explain_unknown(key: str, known: Collection[str]) -> str:
-    return f"the key {describe_value(key)} is unknown; {_explain_choices(key, known)}"
-
-
 def _explain_choices(word: str, choices: Collection[str]) -> str:
+    longest = max(map(len, choices), default=0)
+    if len(word) > 3 * longest:  # none is near enough, and a word of a megabyte takes long to compare
+        return f"expected one of {', '.join(sorted(choices))}."
     near = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(choices))}."
 

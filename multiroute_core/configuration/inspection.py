@@ -17,7 +17,7 @@ from multiroute_core.configuration.loading import build_catalogue, read_data
 from multiroute_core.configuration.places import KeyPath, find_line, show_path
 from multiroute_core.configuration.problems import Problems
 from multiroute_core.configuration.shapes import Fields
-from multiroute_core.configuration.variables import conceal_values, find_substituted
+from multiroute_core.configuration.variables import build_concealer, find_substituted
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.route import Route, check_quotas
 
@@ -52,6 +52,7 @@ class Inspection:
         routes: Its routes in order; empty if the file names none.
         arguments: The arguments of the router without those that have a problem; nothing is opened.
         problems: What is wrong with the file itself: the dotted key and a sentence.
+        conceal: Returns a message without the values from the environment; each becomes the text of the file.
     """
 
     file: str
@@ -59,6 +60,7 @@ class Inspection:
     routes: tuple[InspectedRoute, ...]
     arguments: Mapping[str, Any] = field(repr=False)
     problems: Problems = field(repr=False)
+    conceal: Callable[[str], str] = field(repr=False)
 
     @property
     def entries(self) -> list[tuple[KeyPath, str]]:
@@ -68,10 +70,6 @@ class Inspection:
     def find_line(self, path: KeyPath) -> int | None:
         """Return the line of a key, or of the closest table around it; None if it is not known."""
         return find_line(self.problems.lines, path)
-
-    def conceal(self, message: str) -> str:
-        """Return a message without the values from the environment; each becomes the text of the file."""
-        return conceal_values(message, self.data)
 
     def find_variables(self, *path: str | int) -> list[str]:
         """Return the texts with variables at a key, such as `${TEAM_A_KEY}`."""
@@ -103,8 +101,9 @@ def inspect_file(
     # Routes are checked below, one by one; the stand-in keeps the rest of the file checked.
     builder.construct(catalogue.top, {**arguments, "routes": ["local:stand-in"]}, data, ())
     routes = _build_routes(catalogue, data)
-    _check_names(routes, problems, data)
-    return Inspection(problems.file, data, routes, arguments, problems)
+    conceal = build_concealer(data)
+    _check_names(routes, problems, conceal)
+    return Inspection(problems.file, data, routes, arguments, problems, conceal)
 
 
 def _build_routes(catalogue: Catalogue, data: Mapping[str, Any]) -> tuple[InspectedRoute, ...]:
@@ -133,7 +132,7 @@ def _build_route(catalogue: Catalogue, written: Any, path: KeyPath) -> Inspected
     return InspectedRoute(path, None, rejected, name)
 
 
-def _check_names(routes: tuple[InspectedRoute, ...], problems: Problems, data: Mapping[str, Any]) -> None:
+def _check_names(routes: tuple[InspectedRoute, ...], problems: Problems, conceal: Callable[[str], str]) -> None:
     first_paths: dict[str, KeyPath] = {}
     for one in routes:
         if one.route is None:
@@ -143,8 +142,8 @@ def _check_names(routes: tuple[InspectedRoute, ...], problems: Problems, data: M
             message = (
                 f"the route is named {one.route.name!r}, as {show_path(first)} is; give one of them another name=..."
             )
-            problems.add(one.path, conceal_values(message, data))
+            problems.add(one.path, conceal(message))
     try:
         check_quotas([one.route for one in routes if one.route is not None])
     except ConfigurationError as error:
-        problems.add(("routes",), conceal_values(str(error), data))
+        problems.add(("routes",), conceal(str(error)))

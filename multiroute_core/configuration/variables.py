@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
+from multiroute_core._util.number_text import parse_number
 from multiroute_core.configuration.places import KeyPath
-from multiroute_core.configuration.problems import Problems
+from multiroute_core.configuration.problems import MAX_HINTS, Problems
 
 _REFERENCE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|(?P<wrong>\$\{)")
 
@@ -66,21 +68,22 @@ def find_substituted(data: Any) -> Iterator[Substituted]:
 
 def conceal_values(message: str, data: Any) -> str:
     """Return a message with every value from the environment replaced by the text of the file."""
+    return build_concealer(data)(message)
+
+
+def build_concealer(data: Any) -> Callable[[str], str]:
+    """Return `conceal_values` of data, which is searched once: for files with many problems.
+
+    A short value counts as a word of its own only: of `1`, the `1` in `HTTP 401` says nothing.
+    """
     sources = {form: text.source for text in find_substituted(data) for form in _find_forms(text)}
     if not sources:
-        return message
+        return str
     forms = sorted(sources, key=len, reverse=True)
-    return re.sub("|".join(map(re.escape, forms)), lambda match: sources[match[0]], message)
-
-
-def parse_number(text: str) -> int | float | str:
-    """Return a text as a number; the text itself if it is none."""
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
+    pattern = re.compile(
+        "|".join(rf"(?<!\w){re.escape(form)}(?!\w)" if len(form) < 6 else re.escape(form) for form in forms)
+    )
+    return lambda message: pattern.sub(lambda match: sources[match[0]], message)
 
 
 def _find_forms(text: Substituted) -> set[str]:
@@ -120,7 +123,11 @@ def _substitute(data: Any, environment: Mapping[str, str], path: KeyPath, proble
             return value
         is_known = False
         state = "is empty" if name in environment else "is not set"
-        problems.add(path, f"the environment variable {name} {state}; set it, or write a default: ${{{name}:-…}}.")
+        near = difflib.get_close_matches(name, environment, n=1, cutoff=0.85) if name not in environment else []
+        hint = f" {near[0]} is set: is it meant?" if near and len(problems.entries) < MAX_HINTS else ""
+        problems.add(
+            path, f"the environment variable {name} {state}; set it, or write a default: ${{{name}:-…}}.{hint}"
+        )
         return ""
 
     text = _REFERENCE.sub(replace, data)

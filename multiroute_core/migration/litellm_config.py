@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from multiroute_core.migration.actions import Write
-from multiroute_core.migration.litellm_models import Deployment, Notes, as_table, convert_models, convert_text
+from multiroute_core.migration.litellm_models import (
+    Deployment,
+    Notes,
+    as_table,
+    convert_models,
+    convert_number,
+    convert_text,
+)
 from multiroute_core.migration.names import BY_NAME
 
 _SECTIONS = frozenset(
@@ -107,6 +114,9 @@ def _arrange(
         notes.add(
             "model_list", "model_name is a tag: a call chooses it with route_tags={'" + next(iter(counts)) + "'}."
         )
+    for name in targets:
+        if name not in counts:
+            notes.add("fallbacks", f"{name!r} is no model of the list that becomes a route; it is left out.")
     if fallbacks:
         notes.add("fallbacks", "routes are tried in the order of the file; those with backup = true come last.")
     return routes
@@ -144,8 +154,9 @@ def _convert_section(arguments: dict[str, Any], section: str, members: Mapping[s
         arguments.setdefault("state", _build_address(members, "redis_", f"{section}.redis_password", notes))
     for name, value in members.items():
         where = f"{section}.{name}"
-        if name in _NUMBERS and isinstance(value, int | float):
-            arguments.setdefault(_NUMBERS[name], value)
+        if name in _NUMBERS and value is not None:
+            if (number := convert_number(value, where, notes)) is not None:
+                arguments.setdefault(_NUMBERS[name], number)
         elif name == "routing_strategy":
             _convert_strategy(arguments, str(value), where, notes)
         elif name == "drop_params":
@@ -182,9 +193,10 @@ def _convert_cache(arguments: dict[str, Any], params: Mapping[str, Any], where: 
         notes.add(f"{where}.type", f"left out: a cache of type {kind!r} has no counterpart; see docs/caching.md.")
         return
     cache: dict[str, Any] = {"store": store}
-    for name in ("ttl", "namespace"):
-        if params.get(name) is not None:
-            cache[name] = params[name]
+    if params.get("ttl") is not None and (ttl := convert_number(params["ttl"], f"{where}.ttl", notes)) is not None:
+        cache["ttl"] = ttl
+    if params.get("namespace") is not None:
+        cache["namespace"] = convert_text(params["namespace"], "", f"{where}.namespace", notes)
     arguments["cache"] = cache
     for name in params:
         if name not in ("type", "host", "port", "password", "db", "ssl", "url", "ttl", "namespace"):
@@ -192,8 +204,10 @@ def _convert_cache(arguments: dict[str, Any], params: Mapping[str, Any], where: 
 
 
 def _convert_budget(arguments: dict[str, Any], members: Mapping[str, Any], section: str, notes: Notes) -> None:
-    amount = members.get("max_budget")
-    if not isinstance(amount, int | float) or "budget" in arguments:
+    if members.get("max_budget") is None or "budget" in arguments:
+        return
+    amount = convert_number(members["max_budget"], f"{section}.max_budget", notes)
+    if amount is None:
         return
     duration = members.get("budget_duration")
     if duration is not None and str(duration) not in _PERIODS:

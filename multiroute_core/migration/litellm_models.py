@@ -6,11 +6,13 @@ stand in the file become variables: they are never written anywhere.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from multiroute_core._util.number_text import parse_number
 from multiroute_core.migration.actions import LeaveOut, ProviderOption, Rename
 from multiroute_core.migration.names import BY_NAME
 from multiroute_core.provider_table import PROVIDERS, implied_provider
@@ -53,7 +55,6 @@ _SETTINGS = {
     "weight": "weight",
     "timeout": "timeout",
     "max_parallel_requests": "max_concurrency",
-    "region_name": "region",
 }
 """Settings of a deployment, and those of a route."""
 
@@ -136,6 +137,29 @@ def convert_text(value: Any, secret: str, where: str, notes: Notes) -> str:
     return str(value).replace("$", "$$")
 
 
+def convert_number(value: Any, where: str, notes: Notes, *, is_positive: bool = False) -> int | float | str | None:
+    """Return a number of LiteLLM's file in ours; None, and a note, if it is none.
+
+    YAML 1.1 reads `3e-7` as a text, and a variable may hold a number: `os.environ/NAME` is `${NAME}`.
+
+    Args:
+        value: The number.
+        where: Where it stands.
+        notes: Receives the note.
+        is_positive: Whether it has to be greater than 0.
+    """
+    if (match := _VARIABLE.fullmatch(str(value))) is not None:
+        return f"${{{match[1]}}}"
+    number: Any = parse_number(value.strip()) if isinstance(value, str) else value
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < math.inf:
+        notes.add(where, "left out: it is not a number of at least 0.")
+        return None
+    if is_positive and not number:
+        notes.add(where, "left out: it has to be greater than 0.")
+        return None
+    return number
+
+
 def convert_models(model_list: Any, notes: Notes) -> list[Deployment]:
     """Return the deployments of a `model_list`; what cannot be a route is a note."""
     deployments: list[Deployment] = []
@@ -146,7 +170,13 @@ def convert_models(model_list: Any, notes: Notes) -> list[Deployment]:
         info = as_table(members.get("model_info"))
         group = str(members.get("model_name") or params.get("model") or "")
         mode = info.get("mode", "chat")
-        if mode not in ("chat", "completion", "responses"):
+        if not isinstance(params.get("model"), str):
+            notes.add(where, "left out: it has no model, which litellm_params names.")
+        elif (variable := _VARIABLE.fullmatch(params["model"])) is not None:
+            notes.add(
+                where, f"left out: its model is in the variable {variable[1]}; write it as route = 'provider:model'."
+            )
+        elif mode not in ("chat", "completion", "responses"):
             notes.add(where, f"left out: mode {mode!r} is not chat; a router answers conversations.")
         elif "*" in f"{group}{params.get('model')}":
             notes.add(where, "left out: a wildcard is not a route; name the models that you use.")
@@ -156,8 +186,8 @@ def convert_models(model_list: Any, notes: Notes) -> list[Deployment]:
             if isinstance(name := info.get("id"), str):
                 route["name"] = name
             for key in ("rpm", "tpm"):  # older files have them beside `litellm_params`
-                if key in members:
-                    route.setdefault(key, members[key])
+                if key in members and (rate := convert_number(members[key], f"{where}.{key}", notes)) is not None:
+                    route.setdefault(key, rate)
             deployments.append(Deployment(group, route))
     return deployments
 
@@ -244,23 +274,27 @@ def _variable_of(vendor: str) -> str:
 def _convert_settings(route: dict[str, Any], params: Mapping[str, Any], where: str, notes: Notes) -> None:
     for name, value in params.items():
         place = f"{where}.litellm_params.{name}"
-        if name in _SETTINGS and value is not None:
-            route[_SETTINGS[name]] = value
+        if name == "region_name" and value is not None:
+            route["region"] = convert_text(value, "", place, notes)
+        elif name in _SETTINGS and value is not None:
+            if (number := convert_number(value, place, notes, is_positive=True)) is not None:
+                route[_SETTINGS[name]] = number
         elif name == "api_version" and str(params.get("model", "")).startswith("azure/"):
             continue
         elif name not in _QUIET and name not in _PRICES and value is not None:
             notes.explain(place, name, value)
     tags = params.get("tags")
     if isinstance(tags, list):
-        route["tags"] = [str(tag) for tag in cast("list[Any]", tags)]
+        route["tags"] = [str(tag) for tag in cast("list[Any]", tags) if tag is not None]
 
 
 def _convert_prices(route: dict[str, Any], params: Mapping[str, Any], where: str, notes: Notes) -> None:
-    prices = {
-        name: round(float(value) * 1_000_000, 9)
-        for key, name in _PRICES.items()
-        if isinstance(value := params.get(key), int | float)
-    }
+    prices: dict[str, float] = {}
+    for key, name in _PRICES.items():
+        if params.get(key) is not None:
+            number = convert_number(params[key], f"{where}.{key}", notes)
+            if isinstance(number, int | float):  # a variable holds the price of a token, and not that of a million
+                prices[name] = round(float(number) * 1_000_000, 9)
     if "input" in prices and "output" in prices:
         route["prices"] = prices
     elif prices:

@@ -17,7 +17,7 @@ from multiroute_core.provider_table import PROVIDERS
 from multiroute_core.providers import capabilities, models
 from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.providers.provider import Provider
-from multiroute_core.route import Route
+from multiroute_core.route import Route, find_key_fault
 
 logger = logging.getLogger("multiroute_core")
 
@@ -92,10 +92,16 @@ def api_key(route: Route) -> str:
     """Returns the route's API key: its own, or the environment's.
 
     Raises:
-        ConfigurationError: If no key is set and the route uses the provider's own endpoint.
+        ConfigurationError: If no key is set and the route uses the provider's own endpoint, or no header can carry it.
     """
-    key = route.api_key or _key_of_environment(route)
-    if key:
+    if route.api_key:
+        return route.api_key
+    if (variable := key_variable(route)) is not None:
+        key = Secret(os.environ[variable])
+        if fault := find_key_fault(key):
+            raise ConfigurationError(
+                f"Route {route.name!r} has no valid API key: {variable} {fault}; set the key alone."
+            )
         return key
     if missing_key_variables(route):
         raise _missing_keys([route], has_others=False)
@@ -104,7 +110,7 @@ def api_key(route: Route) -> str:
 
 def missing_key_variables(route: Route) -> tuple[str, ...]:
     """Return the environment variables that would hold the key that the route lacks; empty if it lacks none."""
-    if route.llm is not None or route.api_key or route.base_url is not None or _key_of_environment(route):
+    if route.llm is not None or route.api_key or route.base_url is not None or key_variable(route):
         return ()
     return PROVIDERS[route.provider].key_variables
 
@@ -123,9 +129,9 @@ def with_keys(routes: Sequence[Route]) -> tuple[Route, ...]:
     return tuple(route for route in routes if route not in missing)
 
 
-def _key_of_environment(route: Route) -> Secret | None:
-    names = PROVIDERS[route.provider].key_variables
-    return next((Secret(value) for name in names if (value := os.environ.get(name))), None)
+def key_variable(route: Route) -> str | None:
+    """Returns the environment variable that holds the key of a route without its own; None if none is set."""
+    return next((name for name in PROVIDERS[route.provider].key_variables if os.environ.get(name)), None)
 
 
 def _listed(routes: Sequence[Route]) -> str:

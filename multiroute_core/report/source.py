@@ -56,6 +56,13 @@ def source(place: str) -> Source:
     """
     if place.startswith(REMOTE):
         return _Shared(place)
+    if "://" in place and not place.startswith("sqlite:"):
+        scheme = place.partition("://")[0]
+        raise ConfigurationError(
+            f"{scheme}:// is not the address of a ledger; expected a file, sqlite:///path or redis://…."
+        )
+    if not place:
+        raise ConfigurationError("The ledger has no name; give the file of Router(ledger='sqlite:///…').")
     return _File(Path(path_of(place) if place.startswith("sqlite:") else place).expanduser())
 
 
@@ -80,10 +87,27 @@ class _File:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        if not path.is_file():
-            why = "is a folder" if path.is_dir() else "does not exist"
-            raise ConfigurationError(f"The ledger {str(path)!r} {why}; give the file of Router(ledger='sqlite:///…').")
+        self._identity = self._identify()
         self._db = self._connect()
+
+    def _identify(self) -> tuple[int, int]:
+        """Return what tells the file from another one of its name."""
+        if not self._path.is_file():
+            why = "is a folder" if self._path.is_dir() else "does not exist"
+            raise ConfigurationError(
+                f"The ledger {str(self._path)!r} {why}; give the file of Router(ledger='sqlite:///…')."
+            )
+        status = self._path.stat()
+        return status.st_dev, status.st_ino
+
+    def _follow_name(self) -> None:
+        """Open the file again if another one has its name: nobody writes to a ledger that was moved away."""
+        if (identity := self._identify()) == self._identity:
+            return
+        db = self._connect()
+        self._db.close()
+        self._db = db
+        self._identity = identity
 
     def _connect(self) -> sqlite3.Connection:
         with self._translate_errors():
@@ -111,6 +135,7 @@ class _File:
         raise self._foreign()
 
     def read(self, since: float | None = None, until: float | None = None) -> Iterator[Record | RecordRow]:
+        self._follow_name()
         with self._translate_errors():
             self._check_columns()
             clauses = [

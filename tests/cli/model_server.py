@@ -28,6 +28,9 @@ LIMITS = {
 }
 
 
+NOT_FOUND = (404, "application/json", '{"error": {"message": "not found"}}')
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: "Server"  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -114,7 +117,7 @@ def answering(replies):
 
     class Replies(BaseHTTPRequestHandler):
         def do_GET(self):
-            status, kind, text = replies["/" + self.path.split("/")[1]]
+            status, kind, text = replies.get("/" + self.path.split("/")[1], NOT_FOUND)
             if status is None:
                 silence.wait(20)
                 return

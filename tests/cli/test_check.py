@@ -89,7 +89,7 @@ SENTENCES = {
     r"connection is refused; start the server, or correct the address",
     "TLS failure": r"line 31, routes\[5\].base_url, route 'distrusted': https://127.0.0.1:\d+/v1 cannot be used over TLS: "
     r"its certificate is not trusted \(self.signed certificate\); .* SSL_CERT_FILE",
-    "duplicate name": r"line 33, routes\[6\]: the route is named 'dead', as routes\[4\] is; give one of them another name",
+    "duplicate name": r"line 33, routes\[6\], route 'dead': the route is named 'dead', as routes\[4\] is; give one of them another name",
     "retired model": r"line 39, routes\[7\].route, route 'old': the model 'gpt-4-turbo' has retired on 2026-10-23 "
     r"\(http://.* says so\); use 'gpt-5.6-sol'",
     "no price under a hard USD budget": r"line 43, routes\[8\], route 'unpriced': The price of route 'unpriced' is "
@@ -249,7 +249,7 @@ def test_wrong_arguments_exit_with_2(keys, monkeypatch, arguments, words):
 def test_a_syntax_error_is_a_problem_of_the_file(tmp_path):
     done = run("check", write(tmp_path, "deadline = = 3\n"))
     assert done.returncode == 1
-    assert re.search(r"routes.toml: line 1, column \d+: .*; correct the syntax there", done.stdout)
+    assert re.search(r"routes.toml, line 1: .* at column 12; correct the syntax there", done.stdout)
 
 
 def test_a_key_that_is_missing_is_a_warning_where_the_router_leaves_the_route_out(server, keys, tmp_path):

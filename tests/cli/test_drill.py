@@ -81,3 +81,16 @@ def test_wrong_arguments(routes):
         done = run("drill", routes(arguments[0]), *arguments[1:])
         assert done.returncode == 2
         assert words in done.stderr
+
+
+def test_the_model_of_this_machine_takes_part_and_costs_nothing(routes):
+    file = routes('routes = ["openai:gpt-6.1-sol", {route = "local:smollm2", backup = true}]\n')
+    code, phases = drill(file, "--outage", "openai")
+    assert (code, phases["during"]["routes"], phases["during"]["cost"]) == (0, {"local:smollm2": 50}, 0)
+
+
+def test_a_rate_that_never_ends_is_rejected():
+    for rate in ("5e-324", "1e300"):
+        done = run("drill", "openai:gpt-4.1", "--outage", "openai", "--rate", rate)
+        assert done.returncode == 2
+        assert f"{rate!r} is not valid; expected a number from 0.000001 to 1000000" in done.stderr

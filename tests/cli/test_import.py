@@ -163,3 +163,40 @@ def test_toml_is_read_as_it_was_written(table):
 def test_wrong_arguments(tmp_path):
     assert run("import", tmp_path / "none.yaml").returncode == 2
     assert run("import", write(tmp_path / "a.yaml", {"model_list": []})).returncode == 1
+
+
+def convert(**params):
+    return convert_config(
+        {"model_list": [{"model_name": "a", "litellm_params": {"model": "openai/gpt-4.1", **params}}]}
+    )
+
+
+def test_numbers_may_be_texts_or_variables():
+    text = "{input_cost_per_token: 3e-7, output_cost_per_token: '0.000002', rpm: '60', timeout: os.environ/T}"
+    route = convert(**yaml.safe_load(text)).arguments["routes"][0]
+    assert (route["prices"], route["rpm"], route["timeout"]) == ({"input": 0.3, "output": 2.0}, 60, "${T}")
+    settings = {"num_retries": "3", "timeout": "os.environ/T", "max_budget": "os.environ/B"}
+    arguments = convert_config({"router_settings": settings}).arguments
+    assert (arguments["max_retries"], arguments["deadline"], arguments["budget"][0]["usd"]) == (3, "${T}", "${B}")
+
+
+def test_a_number_that_cannot_be_used_is_left_out_and_named():
+    for name, value in (
+        ("rpm", "many"),
+        ("weight", 0),
+        ("max_parallel_requests", -1),
+        ("tpm", True),
+        ("timeout", ".inf"),
+    ):
+        conversion = convert(**{name: value})
+        assert set(conversion.arguments["routes"][0]) == {"route", "name"}, name
+        assert [where for where, _ in conversion.notes] == [f"model_list[0].litellm_params.{name}"]
+
+
+def test_what_is_no_deployment_says_why():
+    entries = [None, "text", {"litellm_params": {"model": 5}}, {"litellm_params": {"model": "os.environ/M"}}]
+    notes = convert_config({"model_list": entries, "litellm_settings": {"default_fallbacks": ["nowhere"]}}).notes
+    sentences = [sentence for _, sentence in notes]
+    assert sentences[:3] == ["left out: it has no model, which litellm_params names."] * 3
+    assert sentences[3] == "left out: its model is in the variable M; write it as route = 'provider:model'."
+    assert sentences[4] == "'nowhere' is no model of the list that becomes a route; it is left out."

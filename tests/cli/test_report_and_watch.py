@@ -242,6 +242,14 @@ class TestWatch:
         assert done.stdout.count("timeout") == 5
         assert "old" not in done.stdout
 
+    def test_a_terminal_that_cannot_be_cleared_gets_one_frame(self, ledger, monkeypatch):
+        monkeypatch.setenv("TERM", "dumb")
+        monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes the output for a terminal
+        monkeypatch.setattr("multiroute_core.cli.watch.reading_keys", None)
+        done = run("watch", ledger(record(1, ended_at=time.time() - 5, tenant="shop")))
+        assert done.returncode == 0
+        assert "shop" in done.stdout
+
     def test_tenants_and_routes_that_fail(self, ledger):
         now = time.time()
         path = ledger(

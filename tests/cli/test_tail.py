@@ -1,5 +1,6 @@
 """`multiroute tail`: one line for each request, each once, whatever the order in which records come."""
 
+import contextlib
 import json
 
 import hypothesis.strategies as st
@@ -94,3 +95,25 @@ def test_an_answer_after_a_long_silence_gets_a_line_of_its_own():
     assert follower.collect([failed], NOON + 45) == []
     assert [one.attempts for one in follower.collect([failed, answered], NOON + 51)] == [(failed, answered)]
     assert follower.collect([failed, answered], NOON + 52) == []
+
+
+def test_a_ledger_that_is_replaced_is_followed_by_its_name(ledger, tmp_path, capsys):
+    path = tmp_path / "now.db"
+    ledger(record(1, request_id="a")).rename(path)
+    written = []
+
+    def pause(_):
+        if len(beats) == 4:
+            path.rename(tmp_path / "yesterday.db")
+        elif len(beats) == 2:
+            ledger(record(100, request_id="b")).rename(path)
+        beats.pop() if beats else stop()
+
+    def stop():
+        raise KeyboardInterrupt
+
+    beats = [None] * 4
+    with contextlib.closing(source(str(path))) as one, contextlib.suppress(KeyboardInterrupt):
+        follow(one, written.append, lines=5, is_endless=True, now=lambda: NOON + 101, pause=pause)
+    assert [request.last.request_id for request in written] == ["a", "b"]
+    assert "now.db' does not exist" in capsys.readouterr().err

@@ -30,7 +30,9 @@ from multiroute_core import (
 )
 from multiroute_core.configuration.catalogue import EXPORTERS, HOOKS, TABLES, Catalogue
 from multiroute_core.configuration.loading import load
+from multiroute_core.configuration.problems import Problems
 from multiroute_core.configuration.shapes import Fields, Unwritable
+from multiroute_core.configuration.variables import conceal_values, substitute
 from multiroute_core.guards.identity import identify_function
 from multiroute_core.telemetry import LogEvents, OpenTelemetry, PrometheusMetrics, Webhook
 from tests.configuration.files import configurations, write
@@ -284,6 +286,26 @@ def test_every_planted_mistake_is_named_in_order(tmp_path):
     assert [line.strip()[: len(start)] for line, start in zip(lines, expected, strict=True)] == expected
 
 
+def test_a_file_of_another_kind_has_a_short_error(tmp_path):
+    first, *lines = failure(tmp_path, "".join(f"deadlin{n} = {n}\n" for n in range(3000))).splitlines()
+    assert first == "routes.toml has 3,000 errors:"
+    assert (len(lines), lines[-1]) == (101, "  … and 2,900 more.")
+    assert "line 100, deadlin99: the key 'deadlin99' is unknown; did you mean 'deadline'?" in lines[99]
+
+
+@settings(max_examples=examples(100))
+@given(shapes=st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=4), max_size=12), data=st.data())
+def test_problems_are_sorted_as_their_keys_stand_in_the_file(shapes, data):
+    paths = {tuple(shape[:length]) for shape in shapes for length in range(len(shape) + 1)} | {()}
+    order = sorted(paths)  # a table stands before the keys in it
+    added = data.draw(st.lists(st.sampled_from(order), max_size=6))
+    problems = Problems("f", order=order)
+    for path in added:
+        problems.add(path, "x")
+    ranks = {path: max(place for place, other in enumerate(order) if other[: len(path)] == path) for path in order}
+    assert [path for path, _ in problems.sort()] == sorted(added, key=lambda path: (ranks[path], -len(path)))
+
+
 def test_yaml_names_the_lines_too(tmp_path):
     text = "routes:\n  - openai:gpt-4.1\n  - route: openai:gpt-4.1\n    name: b\n    timeout: -1\ncache: 3\n"
     assert failure(tmp_path, text, "routes.yaml").splitlines()[1:] == [
@@ -452,3 +474,9 @@ def test_references(tmp_path, monkeypatch):
 def test_a_literal_key_is_in_no_error(tmp_path):
     message = failure(tmp_path, 'routes = [{route = "openai:a", api_key = ["sk-123456789"]}]')
     assert "sk-123456789" not in message
+
+
+def test_a_short_value_is_hidden_as_a_word_only():
+    data = substitute({"a": "${A}", "b": "${B}", "c": "${C}"}, {"A": "1", "B": "k", "C": "secret-12"}, Problems(""))
+    message = "HTTP 401 (1): the key k is unknown, as xsecret-12x is"
+    assert conceal_values(message, data) == "HTTP 401 (${A}): the key ${B} is unknown, as x${C}x is"

@@ -7,12 +7,13 @@ import logging
 import pickle
 from typing import Any
 
-import httpx
+import openai
 import pytest
 
 from multiroute_core import Route, Router
 from multiroute_core.providers import aiohttp_transport, httptools_transport
 from multiroute_core.providers.direct_calls import DirectSender, RawHeaders
+from multiroute_core.providers.http import family
 from multiroute_core.providers.httptools_transport import SWITCH
 from tests.providers.faces import ask, ask_natively
 from tests.providers.raw_server import ODD_RESPONSES, OK, RESPONSES, RawServer, serving
@@ -22,6 +23,7 @@ pytestmark = [
     pytest.mark.skipif(not httptools_transport._is_installed(), reason="httptools is not installed"),
 ]
 
+httpx: Any = family(openai.DefaultHttpxClient)  # httpx2 in newer SDKs
 KEY = "KEYMARK-7c40d1"
 FACES = ["generate", "stream", "agenerate", "astream"]
 BODY = b'{"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}]}'
@@ -126,7 +128,7 @@ def keep_a_cookie(http: Any, patch: pytest.MonkeyPatch, caplog: pytest.LogCaptur
 
 
 def log_requests(http: Any, patch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "httpx")
+    caplog.set_level(logging.INFO, httpx.__name__)
 
 
 def trace_the_client(http: Any, patch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

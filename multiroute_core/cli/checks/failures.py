@@ -26,7 +26,16 @@ _CLASS = re.compile(r" \(\w+\)$")
 """The class of an SDK's error at the end of a message."""
 
 
-def explain_failure(error: Exception, failure: RouteError, address: str, key: str, seconds: float) -> tuple[Code, str]:
+_OTHER_SCHEME = re.compile(
+    r"Server disconnected|Remote end closed|plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server",
+    re.IGNORECASE,
+)
+"""What a request without TLS gets from a server with TLS: nothing, or the words of nginx or of Go."""
+
+
+def explain_failure(
+    error: Exception, failure: RouteError, address: str, key: str, seconds: float, *, is_own: bool = False
+) -> tuple[Code, str]:
     """Return what a failed request is about, and a sentence.
 
     Args:
@@ -35,6 +44,7 @@ def explain_failure(error: Exception, failure: RouteError, address: str, key: st
         address: Where the request went, without secrets.
         key: Where the key comes from.
         seconds: The time limit.
+        is_own: Whether it is the vendor's own address, in which nothing can be misspelt.
     """
     if isinstance(failure, errors.AuthenticationError):
         status = "" if failure.status is None else f" with HTTP {failure.status}"
@@ -47,9 +57,11 @@ def explain_failure(error: Exception, failure: RouteError, address: str, key: st
         return "server", f"{address} answers with something else than a list of models; correct the address."
     if isinstance(failure, errors.RateLimitError | errors.OverloadedError):
         return "server", f"{address} has no capacity now: {read_message(failure)}; try again later."
+    texts = "\n".join((failure.message, *(str(cause) for cause in causes(error))))
+    if address.startswith("http://") and _OTHER_SCHEME.search(texts):
+        return "address", f"{address} closes the connection without an answer; does this server speak https?"
     if not isinstance(failure, errors.APIConnectionError):
         return "server", f"{address} failed: {read_message(failure)}; try again later, or correct the address."
-    texts = "\n".join(str(cause) for cause in causes(error))
     if match := _UNVERIFIED.search(texts):
         advice = "correct the address, or name the authority's file in the variable SSL_CERT_FILE"
         return "tls", f"{address} cannot be used over TLS: its certificate is not trusted ({match[1]}); {advice}."
@@ -57,7 +69,8 @@ def explain_failure(error: Exception, failure: RouteError, address: str, key: st
         reason = (match[1] or "handshake failed").replace("_", " ").lower()
         return "tls", f"{address} cannot be used over TLS: {reason}; does this server speak https?"
     if _UNKNOWN_HOST.search(texts):
-        return "address", f"{address} cannot be reached: its host name is unknown; correct the address."
+        advice = "check the network, the proxy and the name server" if is_own else "correct the address"
+        return "address", f"{address} cannot be reached: its host name is unknown; {advice}."
     if "refused" in texts.lower():
         advice = "start the server, or correct the address"
         return "address", f"{address} cannot be reached: the connection is refused; {advice}."

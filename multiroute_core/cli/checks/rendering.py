@@ -92,7 +92,7 @@ def print_result(result: CheckResult) -> None:
         sign = "warning" if problem.is_warning else "problem"
         words = text.assemble((sign, style), f"  {printable_lines(result.describe(problem))}")
         console.print(words, soft_wrap=True)
-    console.print(text(summarize(result), style="green" if result.is_good else "bold red"))
+    console.print(text(summarize(result), style="green" if result.is_good else "bold red"), soft_wrap=True)
 
 
 def _build_cells(route: RouteResult) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from multiroute_core._util.redaction import SHORTEST_SECRET, redact_url, without_secret
+from multiroute_core.cli.checks.addresses import explain_address
 from multiroute_core.cli.checks.at_once import run_at_once
 from multiroute_core.cli.checks.failures import explain_failure, read_message
 from multiroute_core.cli.checks.results import Code, Problem, RouteResult
@@ -21,7 +22,7 @@ from multiroute_core.errors import ConfigurationError
 from multiroute_core.parsing.arguments import build
 from multiroute_core.pricing.prices import Prices
 from multiroute_core.pricing.sellers import address_of
-from multiroute_core.provider_table import PROVIDERS
+from multiroute_core.provider_table import PROVIDERS, implied_provider
 from multiroute_core.providers import registry
 from multiroute_core.providers.headroom import headroom
 from multiroute_core.providers.model_list import ListedModel, check_key, fetch_model, fetch_models, find_model
@@ -184,7 +185,7 @@ class RouteCheck:
         route = self._route
         try:
             # Whether the package is there does not depend on the key.
-            provider = registry.build(route if _has_key(route) else route.with_key("missing"))
+            provider = registry.build(route if _has_valid_key(route) else route.with_key("missing"))
         except MissingPackageError as error:
             self.result.package = "missing"
             self._add("package", str(error), "sdk" if route.sdk else "route")
@@ -201,14 +202,14 @@ class RouteCheck:
         if "api_key" in self._task.rejected:
             self.result.key = "missing"  # the file's own problem says why
             return False
-        if not registry.missing_key_variables(route):
-            self.result.key = self._task.key_source or _describe_key(route)
+        is_missing = bool(registry.missing_key_variables(route))
+        self.result.key = "missing" if is_missing else self._task.key_source or _describe_key(route)
+        if _has_valid_key(route):
             return True
-        self.result.key = "missing"
         try:
             registry.api_key(route)
         except ConfigurationError as error:
-            self._add("key", str(error), "api_key", is_warning=self._context.skips_missing_keys)
+            self._add("key", str(error), "api_key", is_warning=is_missing and self._context.skips_missing_keys)
         return False
 
     def _check_models(self, provider: Provider) -> bool:
@@ -222,13 +223,16 @@ class RouteCheck:
             return False
         if models is None:
             self.result.model_status = "not listed by this server"
-            return True
+            fault = explain_address(self._route, provider.api(self._route), start_limit(seconds))
+            if fault:
+                self._add("address", fault, "base_url")
+            return not fault
         self.result.key_status = "accepted"
         listed = find_model(models, self._route.model) or self._retrieve(provider, models)
         if listed is None:
             self.result.model_status = "unknown"
             if not self._check_retirement(None):
-                self._add("model", _explain_unknown_model(self._address, self._route.model, models), "route")
+                self._add("model", _explain_unknown_model(self._address, self._route, models), "route")
             return False
         self.result.model_status = "listed"
         self.result.window = listed.window or self.result.window
@@ -307,7 +311,8 @@ class RouteCheck:
     def _add_failure(self, error: Exception, provider: Provider, code: Code | None = None) -> None:
         failure = provider.classify(error)
         seconds = self._context.timeout
-        kind, message = explain_failure(error, failure, self._address, self.result.key, seconds)
+        is_own = address_of(self._route) is None
+        kind, message = explain_failure(error, failure, self._address, self.result.key, seconds, is_own=is_own)
         if kind == "authentication":
             self.result.key_status = "refused"
         if code == "answer" and kind == "server":
@@ -324,8 +329,8 @@ class RouteCheck:
     def _conceal(self, message: str) -> str:
         """Return a message without the route's key: a server may quote it."""
         keys = {self._route.api_key or ""}
-        if not registry.missing_key_variables(self._route) and self._route.llm is None:
-            keys.add(registry.api_key(self._route))
+        if self._route.llm is None and (variable := registry.key_variable(self._route)) is not None:
+            keys.add(os.environ[variable])
         for key in keys:
             if len(key) >= SHORTEST_SECRET:
                 message = without_secret(message, key)
@@ -379,8 +384,14 @@ def _read_usage(provider: Provider, reply: Any, encoded: Any) -> Usage | None:
         return error.usage
 
 
-def _has_key(route: Route) -> bool:
-    return not registry.missing_key_variables(route)
+def _has_valid_key(route: Route) -> bool:
+    if route.llm is not None or PROVIDERS[route.provider].is_local:
+        return True
+    try:
+        registry.api_key(route)
+    except ConfigurationError:
+        return False
+    return True
 
 
 def _describe_key(route: Route) -> str:
@@ -390,12 +401,15 @@ def _describe_key(route: Route) -> str:
         return "not needed"
     if route.api_key:
         return "in the file"
-    return next((name for name in spec.key_variables if os.environ.get(name)), "not needed")
+    return registry.key_variable(route) or "not needed"
 
 
-def _explain_unknown_model(address: str, model: str, models: dict[str, ListedModel]) -> str:
+def _explain_unknown_model(address: str, route: Route, models: dict[str, ListedModel]) -> str:
+    model = route.model
     if not models:
         return f"{address} lists no models, so it does not serve {model!r} either; load the model there."
     near = difflib.get_close_matches(model, models, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]!r}?" if near else f"it lists {len(models):,} others; correct the name."
+    if not near and (vendor := implied_provider(model)) not in (None, route.provider):
+        hint = f"it is a model of {vendor}: write '{vendor}:{model}'."
     return f"{address} does not list the model {model!r}; {hint}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -12,11 +14,14 @@ from multiroute_core.cli.checks.results import CheckResult, Problem, RouteResult
 from multiroute_core.cli.checks.route_check import CheckContext, RouteTask, check_routes
 from multiroute_core.cli.checks.stores import check_store, find_stores
 from multiroute_core.configuration.inspection import InspectedRoute, Inspection, inspect_file
-from multiroute_core.configuration.places import KeyPath
+from multiroute_core.configuration.places import KeyPath, show_path
+from multiroute_core.display.text import printable
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.providers import registry
 from multiroute_core.route import Route
 from multiroute_core.router import Router
+
+_PLACE = re.compile(r"(?:, line (?P<line>\d+)(?:, column (?P<column>\d+))?)?: ")
 
 OnDone = Callable[[int, int], object]
 """Called with the number of checks that are done, and the number of all."""
@@ -34,6 +39,10 @@ def check_names(names: Sequence[str], context: CheckContext, on_done: OnDone = i
     """
     routes = [Route(name) for name in names] if names else list(registry.routes_of_environment())
     result = CheckResult()
+    for name, count in Counter(route.name for route in routes).items():
+        if count > 1:
+            result.problems.append(Problem("file", f"it is there {count} times; leave the others out.", route=name))
+    routes = list({route.name: route for route in routes}.values())
     _check_routes(result, [RouteTask(route) for route in routes], context, on_done)
     return result
 
@@ -44,9 +53,10 @@ def check_file(path: Path, context: CheckContext, on_done: OnDone = ignore_progr
     try:
         inspection = inspect_file(path, Router, Router._check_arguments)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     except ConfigurationError as error:
-        result.problems.append(Problem("file", str(error).removeprefix(f"{path}: ").removeprefix(f"{path}, ")))
+        _add_unreadable(result, str(error))
         return result
-    result.problems += [Problem("file", message, key) for key, message in inspection.entries]
+    names = {one.path: one.name for one in inspection.routes if one.name != show_path(one.path)}
+    result.problems += [Problem("file", message, key, names.get(key[:2], "")) for key, message in inspection.entries]
     context.skips_missing_keys = inspection.arguments.get("skip_missing_keys") is True
     stores = list(find_stores(inspection.data))
     store_problems: list[Problem | None] = [None] * len(stores)
@@ -63,6 +73,21 @@ def check_file(path: Path, context: CheckContext, on_done: OnDone = ignore_progr
     )
     _finish(result, inspection)
     return result
+
+
+def _add_unreadable(result: CheckResult, message: str) -> None:
+    """Add the error of a file that cannot be read at all; it begins with the file's name and perhaps a line."""
+    rest = message.removeprefix(printable(result.file))
+    match = _PLACE.match(rest)
+    if match is None:
+        result.problems.append(Problem("file", f"it{rest}" if rest != message else message))
+        return
+    if match["line"]:
+        result.lines[()] = int(match["line"])
+    sentence = rest[match.end() :]
+    if match["column"]:
+        sentence = sentence.replace("; correct the syntax", f" at column {match['column']}; correct the syntax")
+    result.problems.append(Problem("file", sentence))
 
 
 def _build_tasks(inspection: Inspection, result: CheckResult) -> list[RouteTask | InspectedRoute]:
