@@ -85,8 +85,8 @@ MONEY = (
     Mutant(
         "an unknown price is no matter",
         SPENDING,
-        '            if budget.unit == "usd" and counts and',
-        "            if False and",
+        'if budget.unit != "usd" or not counts or',
+        "if True or",
         TESTS,
     ),
     Mutant(

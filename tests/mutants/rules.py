@@ -70,8 +70,8 @@ RULES = (
     Mutant(
         "routes of one quota have limits of their own",
         MEMORY,
-        "self._quotas.setdefault(route.rate_limit_group, _Quota())",
-        "_Quota()",
+        "quota = self._quotas.setdefault(route.rate_limit_group, _Quota())\n            quota.merge_limits(route)",
+        "quota = _Quota()\n            quota.merge_limits(route)",
     ),
     Mutant("a spent quota is spent for one route", MEMORY, "if outcome.shared:", "if False:", STATE),
     Mutant(
