@@ -11,7 +11,7 @@ import pytest
 from multiroute_core.provider_table import PROVIDERS
 from tests.vendors.server import VendorServer
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.notebook]
 
 ROOT = Path(__file__).parent.parent
 

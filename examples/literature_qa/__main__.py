@@ -157,7 +157,7 @@ def main() -> int:
     """Answer the questions; 0 if one was answered."""
     parser = argparse.ArgumentParser(description="Questions to a few invented abstracts.")
     parser.add_argument("questions", nargs="*", default=QUESTIONS)
-    parser.add_argument("--budget", type=float, default=0.02, help="USD for this run (0.02)")
+    parser.add_argument("--budget", type=float, default=0.025, help="USD for this run (0.025)")
     parser.add_argument("--offline", action="store_true", help="do not ask a provider, even if its key is set")
     arguments = parser.parse_args()
     logging.getLogger("multiroute_core").setLevel(logging.ERROR)  # the screen shows what its warnings would say

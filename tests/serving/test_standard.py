@@ -83,19 +83,9 @@ class Standard(Features, ChatModelIntegrationTests):
         return self.models[self.wire or self.api][1].partition(":")[2]
 
 
-class TestChatAnthropic(Standard):
-    api = "chat"
-    wire = "anthropic"
-
-
 class TestChatGoogle(Standard):
     api = "chat"
     wire = "google"
-
-
-class TestResponsesChat(Standard):
-    api = "responses"
-    wire = "chat"
 
 
 class TestResponsesAnthropic(Standard):
@@ -106,8 +96,3 @@ class TestResponsesAnthropic(Standard):
 class TestAnthropicResponses(Standard):
     api = "anthropic"
     wire = "responses"
-
-
-class TestAnthropicGoogle(Standard):
-    api = "anthropic"
-    wire = "google"
