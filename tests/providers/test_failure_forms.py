@@ -6,9 +6,10 @@ answer. The numbers of the reports are in the comments; all were read on 2026-11
 
 from __future__ import annotations
 
+import contextlib
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -382,8 +383,19 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 
-def model_of(user: str, url: str) -> Any:
+@contextlib.contextmanager
+def model_of(user: str, url: str) -> Iterator[Any]:
     """A framework's model; skips where its package is not installed, as beside the newest SDK of OpenAI."""
+    model = build_model(user, url)
+    yield model
+    # Neither framework closes its client, and a socket that the collector closes fails a later test.
+    for name in ("root_client", "_client"):
+        client = getattr(model, name, None)
+        if client is not None:
+            client.close()
+
+
+def build_model(user: str, url: str) -> Any:
     module, name, more = MODELS[user]
     make = getattr(pytest.importorskip(module, reason=f"{module} is not installed"), name)
     if name == "ChatAnthropic":
@@ -417,17 +429,16 @@ WRAPPED: dict[str, tuple[tuple[str, ...], Reply, str]] = {
 def test_wrapped_models_fail_as_the_apis_do(server: ReplayServer, user: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = model_of(user, server.url)
-        for name, (users, reply, kind) in WRAPPED.items():
-            if user in users:
-                server.serve(lambda _, reply=reply: reply)
-                with routed(Route(llm=model)) as router:
-                    outcome = ask("stream" if reply.stream else "generate", router)
-                assert code(outcome) == kind, (name, user, outcome)
+        with model_of(user, server.url) as model:
+            for name, (users, reply, kind) in WRAPPED.items():
+                if user in users:
+                    server.serve(lambda _, reply=reply: reply)
+                    with routed(Route(llm=model)) as router:
+                        outcome = ask("stream" if reply.stream else "generate", router)
+                    assert code(outcome) == kind, (name, user, outcome)
 
 
 def test_a_bug_of_the_caller_is_no_reply(server: ReplayServer) -> None:
     server.serve(lambda _: whole(chat({"content": "Hi"})))
-    model = model_of("ChatOpenAI", server.url)
-    with routed(Route(llm=model.bind(no_such_argument=1))) as router:
+    with model_of("ChatOpenAI", server.url) as model, routed(Route(llm=model.bind(no_such_argument=1))) as router:
         assert isinstance(ask("generate", router).error, TypeError)
