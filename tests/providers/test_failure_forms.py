@@ -6,7 +6,6 @@ answer. The numbers of the reports are in the comments; all were read on 2026-11
 
 from __future__ import annotations
 
-import contextlib
 import json
 import warnings
 from collections.abc import Iterable, Iterator
@@ -383,16 +382,23 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 
-@contextlib.contextmanager
-def model_of(user: str, url: str) -> Iterator[Any]:
-    """A framework's model; skips where its package is not installed, as beside the newest SDK of OpenAI."""
-    model = build_model(user, url)
-    yield model
-    # Neither framework closes its client, and a socket that the collector closes fails a later test.
-    for name in ("root_client", "_client"):
-        client = getattr(model, name, None)
+@pytest.fixture(scope="module")
+def models() -> Iterator[list[Any]]:
+    """The models that the tests build; LangChain's share clients, so all are closed at the end.
+
+    Neither framework closes its client, and a socket that the collector closes fails a later test.
+    """
+    built: list[Any] = []
+    yield built
+    for client in (getattr(model, name, None) for model in built for name in ("root_client", "_client")):
         if client is not None:
             client.close()
+
+
+def model_of(user: str, url: str, models: list[Any]) -> Any:
+    """A framework's model; skips where its package is not installed, as beside the newest SDK of OpenAI."""
+    models.append(build_model(user, url))
+    return models[-1]
 
 
 def build_model(user: str, url: str) -> Any:
@@ -426,19 +432,20 @@ WRAPPED: dict[str, tuple[tuple[str, ...], Reply, str]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("user", MODELS)
-def test_wrapped_models_fail_as_the_apis_do(server: ReplayServer, user: str) -> None:
+def test_wrapped_models_fail_as_the_apis_do(server: ReplayServer, models: list[Any], user: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with model_of(user, server.url) as model:
-            for name, (users, reply, kind) in WRAPPED.items():
-                if user in users:
-                    server.serve(lambda _, reply=reply: reply)
-                    with routed(Route(llm=model)) as router:
-                        outcome = ask("stream" if reply.stream else "generate", router)
-                    assert code(outcome) == kind, (name, user, outcome)
+        model = model_of(user, server.url, models)
+        for name, (users, reply, kind) in WRAPPED.items():
+            if user in users:
+                server.serve(lambda _, reply=reply: reply)
+                with routed(Route(llm=model)) as router:
+                    outcome = ask("stream" if reply.stream else "generate", router)
+                assert code(outcome) == kind, (name, user, outcome)
 
 
-def test_a_bug_of_the_caller_is_no_reply(server: ReplayServer) -> None:
+def test_a_bug_of_the_caller_is_no_reply(server: ReplayServer, models: list[Any]) -> None:
     server.serve(lambda _: whole(chat({"content": "Hi"})))
-    with model_of("ChatOpenAI", server.url) as model, routed(Route(llm=model.bind(no_such_argument=1))) as router:
+    model = model_of("ChatOpenAI", server.url, models)
+    with routed(Route(llm=model.bind(no_such_argument=1))) as router:
         assert isinstance(ask("generate", router).error, TypeError)
