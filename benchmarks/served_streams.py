@@ -45,10 +45,13 @@ BARE = """
 import os
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
-from openai import AsyncOpenAI
+import httpx
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 app = FastAPI()
-client = AsyncOpenAI(base_url=os.environ["UPSTREAM"] + "/v1", api_key="k", max_retries=0)
+# The SDK's own limit is 1,000 connections: of more streams, the others wait until they fail.
+http_client = DefaultAsyncHttpxClient(limits=httpx.Limits(max_connections=5000))
+client = AsyncOpenAI(base_url=os.environ["UPSTREAM"] + "/v1", api_key="k", max_retries=0, http_client=http_client)
 
 
 @app.get("/healthz")

@@ -33,7 +33,8 @@ class AsyncIO:
         loop = asyncio.get_running_loop()
         timer = asyncio.timeout(limit.remaining())
         token = current.set(limit)
-        limit.moved = lambda until: timer.reschedule(loop.time() + until - limit.clock())
+        # The loop's time is read last: read first, it makes the timer fire before the limit.
+        limit.moved = lambda until: timer.reschedule(until - limit.clock() + loop.time())
         try:
             async with timer:
                 return await call(*args, **kwargs)
