@@ -62,7 +62,6 @@ Step = StartAttempt | Wait | GiveUp
 POLL_SECONDS = (0.05, 0.1, 0.2, 0.4)
 """Poll intervals in seconds while another request probes or occupies a route; the last one repeats."""
 
-
 CLOCK_SECONDS = 1e-6
 """How much earlier than it should an event loop's timer may fire: it counts in steps of its clock."""
 

@@ -1,7 +1,5 @@
 """The command line, as its own process: on a file that others write, on Redis, and on what is no ledger."""
 
-import contextlib
-import io
 import os
 import re
 import signal
@@ -21,6 +19,7 @@ from multiroute_core import AuthenticationError, Router
 from multiroute_core.cli import main as cli
 from multiroute_core.ledger.sqlite_file import APPLICATION, VERSION
 from multiroute_core.testing import Answer, Fail, scripted_route
+from tests.cli.runs import run
 from tests.redis_servers import running
 from tests.report.conftest import NOON, failure, record
 
@@ -38,23 +37,6 @@ def process(*arguments, columns=100, **variables):
         encoding="utf-8",
         timeout=SECONDS,
     )
-
-
-def run(*arguments, columns=100):
-    """The same in this process, which saves half a second."""
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        patch.setenv("COLUMNS", str(columns))
-        try:
-            code = cli.main([str(each) for each in arguments])
-        except SystemExit as end:
-            assert end.code is None or isinstance(end.code, int), end.code
-            code = end.code or 0
-    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 def refused(*arguments, how=run):
