@@ -3,10 +3,11 @@
     python -m benchmarks.served_streams                             # 500 streams, one process each; about a minute
     python -m benchmarks.served_streams --streams 2000 --workers 2  # with a Valkey that the processes share
 
-All streams begin at once; the model server sends the first piece after 100 ms and then one every 200 ms. The servers
-take turns. Counted are the streams that do not end with `[DONE]`; the first piece of the slowest 1 %; and the memory by
-which the server with its children has grown for each stream, while all are open (`/proc`, so on Linux only). Then 200
-clients leave in the middle of their streams: the time until no call to the model server is open any more.
+All streams begin at once; the model server sends the first piece after 100 ms and then one every 200 ms. In the middle
+it holds every stream until all have come that far. The servers take turns. Counted are the streams that do not end with
+`[DONE]`; the first piece of the slowest 1 %; and the memory by which the server with its children has grown for each
+stream, while all are held (`/proc`, so on Linux only). Then 200 clients leave in the middle of their streams: the time
+until no call to the model server is open any more.
 
 `short` marks a row that misses its target; the exit code is 0.
 """
@@ -39,6 +40,8 @@ PIECES = 10
 FIRST_SECONDS = 0.1
 PIECE_SECONDS = 0.2
 LEAVERS = 200
+HOLD_SECONDS = 60.0
+"""How long streams may take to come to their middle."""
 BODY = json.dumps({"model": GPT, "messages": CHAT, "stream": True}).encode()
 
 BARE = """
@@ -79,10 +82,14 @@ class ModelServer:
     Attributes:
         url: Its address.
         open_streams: How many of its streams are open.
+        held_streams: How many of its streams wait in their middle.
     """
 
     def __init__(self) -> None:
         self.open_streams = 0
+        self.held_streams = 0
+        self._may_go_on = asyncio.Event()
+        self._may_go_on.set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         started = self._loop.run_until_complete(
@@ -97,6 +104,14 @@ class ModelServer:
         """End it."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+
+    def hold(self) -> None:
+        """Let streams wait in their middle until `release`."""
+        self._loop.call_soon_threadsafe(self._may_go_on.clear)
+
+    def release(self) -> None:
+        """Let streams go on."""
+        self._loop.call_soon_threadsafe(self._may_go_on.set)
 
     def break_down(self) -> None:
         """Refuse new connections, and break all that are open."""
@@ -124,6 +139,8 @@ class ModelServer:
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
             for number in range(PIECES):
                 await asyncio.sleep(PIECE_SECONDS if number else FIRST_SECONDS)
+                if number == PIECES // 2:
+                    await self._wait()
                 if reader.at_eof() or writer.is_closing():
                     raise OSError
                 writer.write(_frame(_event(f"word{number} ", None)))
@@ -131,6 +148,13 @@ class ModelServer:
             await writer.drain()
         finally:
             self.open_streams -= 1
+
+    async def _wait(self) -> None:
+        self.held_streams += 1
+        try:
+            await self._may_go_on.wait()
+        finally:
+            self.held_streams -= 1
 
 
 def _event(text: str, finish: str | None) -> bytes:
@@ -190,12 +214,17 @@ async def open_stream(server: Server) -> tuple[asyncio.StreamReader, asyncio.Str
     return reader, writer
 
 
-async def measure_streams(server: Server, count: int, outcome: Outcome) -> None:
-    """Open all streams at once."""
+async def measure_streams(server: Server, model: ModelServer, count: int, outcome: Outcome) -> None:
+    """Open all streams at once, and measure the memory while all are in their middle."""
     before = server.resident_bytes()
+    model.hold()
     tasks = [asyncio.create_task(read_stream(server, outcome)) for _ in range(count)]
-    await asyncio.sleep(FIRST_SECONDS + PIECES * PIECE_SECONDS / 2)
-    outcome.memory.append(max(0, server.resident_bytes() - before) / count)
+    begin = time.perf_counter()
+    while model.held_streams < count and time.perf_counter() - begin < HOLD_SECONDS:  # noqa: ASYNC110 - of another thread
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(PIECE_SECONDS)  # the last pieces pass the server
+    outcome.memory.append(max(0, server.resident_bytes() - before) / max(1, model.held_streams))
+    model.release()
     await asyncio.gather(*tasks)
 
 
@@ -275,10 +304,10 @@ def main() -> None:
         try:
             for server in servers:
                 server.run(folder / f"{server.name}.log")
-                asyncio.run(measure_streams(server, 20, Outcome()))  # to warm up
+                asyncio.run(measure_streams(server, model, 20, Outcome()))  # to warm up
             for _ in range(chosen.rounds):
                 for server in servers:
-                    asyncio.run(measure_streams(server, chosen.streams, outcomes[server.name]))
+                    asyncio.run(measure_streams(server, model, chosen.streams, outcomes[server.name]))
                 for server in servers:
                     measure_departure(server, model, outcomes[server.name])
         finally:

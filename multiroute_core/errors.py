@@ -107,8 +107,8 @@ class RouteError(MultiRouteError):
     """Whether another route may succeed where this one failed."""
     retryable: ClassVar[bool] = False
     """Whether the same request may succeed on the same route a moment later."""
-    counts_against_breaker: ClassVar[bool] = True
-    """Whether the route's circuit breaker counts the error; errors caused by the caller do not count."""
+    counts_against_breaker: bool = True
+    """Whether the route's circuit breaker counts the error; errors caused by the caller or by this machine do not."""
     permanent: ClassVar[bool] = False
     """Whether the error is likely to persist, so that the circuit breaker opens at once."""
 
@@ -257,7 +257,11 @@ class AttemptTimeoutError(RouteError, TimeoutError):
 
 
 class APIConnectionError(RouteError, ConnectionError):
-    """No connection could be made, or it dropped before there was a response."""
+    """No connection could be made, or it dropped before there was a response.
+
+    The circuit breaker does not count it if this process has no free file descriptor, or its HTTP client no free
+    connection: `message` says so.
+    """
 
     code = "connection"
     retryable = True

@@ -25,7 +25,7 @@ from multiroute_core.providers import error_chain as chain
 from multiroute_core.providers import error_words as words_of
 from multiroute_core.providers.encoding_errors import read_encoding_error
 from multiroute_core.providers.error_body import ErrorBody, read_body
-from multiroute_core.providers.error_names import class_by_name, class_of_refusal
+from multiroute_core.providers.error_names import class_by_name, class_of_refusal, explain_shortage
 from multiroute_core.providers.error_words import Meaning
 from multiroute_core.providers.provider import UNREADABLE, NoAnswer, UnreadableReply, WireError
 from multiroute_core.providers.retry_after import LONGEST_WAIT, read_retry_after
@@ -152,6 +152,10 @@ def _classify(error: Exception) -> RouteError:
         details["beside"] = read_beside(report.error_body, ability)
     result = kind(message, **details)
     result.__cause__ = error
+    if report.status is None and (shortage := explain_shortage(error)) is not None:
+        result = errors.APIConnectionError(shortage)
+        result.__cause__ = error
+        result.counts_against_breaker = False
     return result
 
 

@@ -6,6 +6,8 @@ aiohttp, requests, urllib3, botocore, google-auth or an SDK. None of these is im
 
 from __future__ import annotations
 
+import errno
+
 from multiroute_core import errors
 from multiroute_core.errors import RouteError
 from multiroute_core.providers.error_chain import causes
@@ -38,6 +40,33 @@ REFUSALS = {
 """Classes whose name says the cause, whatever their status and text."""
 REFUSED = "NewConnectionError"
 """urllib3's error for a refused connection, which derives from a timeout (urllib3 2.8). It never occurs alone."""
+
+SHORTAGES = {
+    errno.EMFILE: "This process has as many files and sockets open as it may: raise its limit (`ulimit -n`)",
+    errno.ENFILE: "This machine has as many files and sockets open as it may: raise its limit",
+    errno.ENOBUFS: "This machine has no memory for another socket: free some",
+    errno.ENOMEM: "This machine has no memory for another socket: free some",
+}
+"""What this machine lacks for a new connection, and what helps."""
+POOL = "PoolTimeout"
+"""The error of httpx, httpx2 and httpcore for a client whose connections are all in use."""
+
+
+def explain_shortage(error: Exception) -> str | None:
+    """Returns the sentence for a connection that this machine could not open; None if it is about something else.
+
+    The provider was not asked, so the error says nothing about the health of the route.
+
+    Args:
+        error: An exception of a transport, without a reply.
+    """
+    remedy = ", or lower max_concurrency of the route."
+    for cause in causes(error):
+        if isinstance(cause, OSError) and cause.errno in SHORTAGES:
+            return f"{SHORTAGES[cause.errno]}{remedy}"
+        if type(cause).__name__ == POOL:
+            return f"All connections of the HTTP client are in use: raise its max_connections{remedy}"
+    return None
 
 
 def class_of_refusal(error: Exception) -> type[RouteError] | None:

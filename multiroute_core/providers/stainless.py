@@ -60,9 +60,10 @@ class StainlessTransport:
             native: {"cast_to": object, "stream": True, "stream_cls": stream_class[object]}
             for native, stream_class in ((False, sdk.Stream), (True, sdk.AsyncStream))
         }
-        # The SDKs' own limits, but for the 100 idle connections that they keep: with more calls in flight than that,
-        # each answer would cost a connection.
-        limits = library.Limits(max_connections=1000, max_keepalive_connections=1000, keepalive_expiry=idle)
+        # The SDKs allow 1,000 connections. A call that waits for one would seem to wait for the provider, and its
+        # timeout would open the circuit breaker; `max_concurrency` of a route limits its calls. They keep 100 idle
+        # ones: with more calls in flight than that, each answer would cost a connection.
+        limits = library.Limits(max_connections=None, max_keepalive_connections=1000, keepalive_expiry=idle)
         self._address = ""
 
         def build_client(client: type, http_class: type) -> SdkClient:

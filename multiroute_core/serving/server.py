@@ -41,6 +41,8 @@ VARIABLE = "MULTIROUTE_SERVE"
 _WORKERS = multiprocessing.get_context("spawn")
 _SUPERVISION_SECONDS = 0.5
 _BACKLOG = 2048
+_MOST_FILES = 65_536
+_MOST_FILES_OF_MACOS = 10_240
 _LAST_SECONDS = 5
 """Seconds that calls in flight get after Ctrl-C, or when the time to drain is over."""
 
@@ -173,6 +175,7 @@ def serve(settings: ServerSettings) -> None:
         ConfigurationError: A setting is not valid, or the address is in use; nothing was started.
     """
     settings.check()
+    raise_file_limit()
     with contextlib.ExitStack() as resources:
         if settings.workers > 1 and not settings.config:
             folder = resources.enter_context(tempfile.TemporaryDirectory(prefix="multiroute-metrics-"))
@@ -184,6 +187,25 @@ def serve(settings: ServerSettings) -> None:
             _run(settings, app, listener)
         else:
             supervise(settings.workers, lambda: _WORKERS.Process(target=_run_worker, args=(settings, listener)))
+
+
+def raise_file_limit() -> None:
+    """Let this process and its workers open as many files and sockets as the system allows them: a call has two.
+
+    Many systems begin with a soft limit of 1,024 (macOS with 256), below what `max_concurrency` needs.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for most in (_MOST_FILES, _MOST_FILES_OF_MACOS):
+        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        if soft == resource.RLIM_INFINITY or soft >= limit:
+            return
+        with contextlib.suppress(ValueError, OSError):  # macOS: the hard limit is infinite, and not the true one
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+            return
 
 
 def supervise(count: int, build: Callable[[], Any]) -> None:

@@ -175,6 +175,25 @@ def serving(upstream, *arguments):
         process.communicate()
 
 
+FILE_LIMIT = """
+import resource
+from multiroute_core.serving.server import raise_file_limit
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+raise_file_limit()
+assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(hard, 65_536), hard)
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+raise_file_limit()
+assert resource.getrlimit(resource.RLIMIT_NOFILE) == (128, 128)
+"""
+
+
+def test_a_server_may_open_as_many_files_as_the_system_allows():
+    pytest.importorskip("resource", reason="Windows has no limit of open files")
+    completed = subprocess.run([sys.executable, "-c", FILE_LIMIT], capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
+
+
 def read_answer(port, chunks, begun):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     body = json.dumps(BODY | {"stream": True})

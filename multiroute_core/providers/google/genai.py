@@ -126,7 +126,7 @@ class GenaiProvider(GeminiProvider):
         http_client = http.client(
             _timed(library.AsyncClient if native else library.Client),
             timeout=library.Timeout(None, connect=CONNECT_TIMEOUT),
-            limits=library.Limits(max_connections=1000, max_keepalive_connections=1000),  # as in `stainless`
+            limits=library.Limits(max_connections=None, max_keepalive_connections=1000),  # as in `stainless`
             follow_redirects=True,
             auth=self._credentials,
         )
