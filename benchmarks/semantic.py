@@ -44,9 +44,12 @@ from benchmarks import paraphrases
 from benchmarks.paraphrases import Half
 from multiroute_core.cache import Embed
 from multiroute_core.cache.semantic.index import COUNT
+from multiroute_core.cache.semantic.memory import MemoryIndex
 from multiroute_core.cache.semantic.minilm import MiniLM
 from multiroute_core.cache.semantic.settings import THRESHOLD
 from multiroute_core.cache.semantic.veto import VETOES, Words
+from multiroute_core.runtime.run_sync import run
+from multiroute_core.runtime.sync_io import SyncIO
 
 THRESHOLDS = (0.88, 0.90, 0.92, 0.93, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
 
@@ -229,6 +232,47 @@ def vetoes(outcome: Outcome, vectors: Vectors, threshold: float) -> Table:
     return table
 
 
+def describe(data: Sequence[Half], name: str) -> str:
+    """The questions, and the hits that were read."""
+    texts = sum(len(half.groups) for half in data)
+    groups = len({group for half in data for group in half.groups.values()})
+    known = len(data[name == "reported"].cached)
+    lines = [f"{texts:,} questions in {groups:,} groups; {known:,} answers are known in the {name} half."]
+    for half, bands in READ.items():
+        read = [sample for band in bands for sample in band.values()]
+        near = [sample for band in bands[BANDS.index(THRESHOLD) :] for sample in band.values()]
+        lines.append(
+            f"{sum(count for count, _ in read)} hits of the {half} half were read; of "
+            f"{sum(count for count, _ in near)} from {THRESHOLD:.2f} on, {sum(wrong for _, wrong in near)} asked for "
+            "something else."
+        )
+    return "\n".join(lines)
+
+
+def costs(embed: Embed, texts: Sequence[str]) -> str:
+    """The time of the model and of a lookup, one after the other on one core."""
+    begin = time.process_time()
+    for text in texts[:100]:
+        embed([text])
+    seconds = (time.process_time() - begin) / 100
+    parts = [f"The model takes {1000 * seconds:.1f} ms of processor time for a question"]
+    random = np.random.default_rng(1)
+    clock = SyncIO()
+    for count in (1000, 10_000):
+        index = MemoryIndex(count)
+        rows = random.standard_normal((count, 384)).astype(np.float32)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        for number, row in enumerate(rows):
+            run(index.add(clock, "", row, "question", str(number), 1e9))
+        times: list[float] = []
+        for row in rows[:200]:
+            begin = time.perf_counter()
+            run(index.near(clock, "", row, THRESHOLD))
+            times.append(time.perf_counter() - begin)
+        parts.append(f"a lookup among {count:,} vectors in memory {1000 * sorted(times)[100]:.2f} ms")
+    return ", ".join(parts) + "."
+
+
 def draw(outcome: Outcome, name: str, path: Path, *, judged: bool) -> None:
     """The picture: what is found against what of it is wrong."""
     from matplotlib.figure import Figure
@@ -295,12 +339,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if folder is None:
         sys.exit("The data is not there: set MULTIROUTE_SHARED to the folder that holds data/paraphrases.")
     began = time.perf_counter()
-    half = paraphrases.halves(paraphrases.pairs(folder), chosen.share)[chosen.half == "reported"]
-    vectors, judged = Vectors(chosen_embed(chosen.embed)), chosen.embed is None
+    data = paraphrases.halves(paraphrases.pairs(folder), chosen.share)
+    half = data[chosen.half == "reported"]
+    embed = chosen_embed(chosen.embed)
+    vectors, judged = Vectors(embed), chosen.embed is None
     outcome = measure(half, vectors, chosen.half)
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(curve(outcome, chosen.half, judged=judged))
     console.print(vetoes(outcome, vectors, chosen.threshold))
+    console.print(describe(data, chosen.half))
+    console.print(costs(embed, half.asked))
     console.print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores; {time.perf_counter() - began:.0f} s", style="dim"
     )

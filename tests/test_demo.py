@@ -12,7 +12,7 @@ from llmock.testing import LLMockServer
 
 from multiroute_core.provider_table import PROVIDERS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.notebook]
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"

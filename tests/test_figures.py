@@ -3,6 +3,8 @@
 A comment before a paragraph, a list or a table names the outputs that its numbers come from:
 
     <!-- figures: served served_streams -->
+
+`<!-- figures: none -->` says that they are settings, prices or facts of others, and that nothing was measured.
 """
 
 import re
@@ -16,6 +18,8 @@ NUMBER = re.compile(r"(?<![\w.,-])\d[\d,]*(?:\.\d+)?")
 MARK = re.compile(r"^<!-- figures: (?P<outputs>[\w ]+) -->\n\n?(?P<block>(?:.+\n)+)", re.MULTILINE)
 WITHOUT = re.compile(r"`[^`]*`|\]\([^)]*\)|<!--.*?-->|\d{4}-\d\d-\d\d|\d+\.\d+\.\d+", re.DOTALL)
 """What is no figure: code, addresses, comments, dates and versions."""
+UNIT = re.compile(r"\d ?(?:µs|ms|[KMG]iB|kB|MB|%|×)(?![\w/])")
+FENCED = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
 
 
 def numbers(text):
@@ -29,9 +33,25 @@ def marked():
             yield pytest.param(match, id=f"{page.relative_to(ROOT)}:{line}")
 
 
+@pytest.mark.parametrize("page", [*pages(), ROOT / "benchmarks" / "README.md"], ids=lambda page: page.name)
+def test_figures_with_a_unit_are_marked(page):
+    blocks = re.split(r"\n\n+", FENCED.sub("", page.read_text(encoding="utf-8")))
+    for number, block in enumerate(blocks):
+        is_marked = (
+            "<!-- figures:" in block
+            or (number > 0 and blocks[number - 1].endswith("-->"))
+            and ("<!-- figures:" in blocks[number - 1].splitlines()[-1])
+        )
+        assert is_marked or not UNIT.search(WITHOUT.sub(" ", block)), (
+            f"put `<!-- figures: OUTPUT -->` before this block (`none` if nothing was measured):\n{block}"
+        )
+
+
 @pytest.mark.parametrize("match", list(marked()))
 def test_the_figures_of_a_page_stand_in_the_outputs(match):
     measured = set()
+    if match["outputs"] == "none":
+        return
     for name in match["outputs"].split():
         measured |= numbers((OUTPUTS / f"{name}.txt").read_text(encoding="utf-8"))
     missing = numbers(WITHOUT.sub(" ", match["block"])) - measured

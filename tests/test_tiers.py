@@ -19,6 +19,13 @@ def test_what_the_fast_tests_leave_out_is_registered_and_explained(request: pyte
         assert re.fullmatch(r"[a-z].{30,}\.", lines[mark]), mark
 
 
+def test_the_files_of_notebooks_and_long_examples_are_named() -> None:
+    files = [path for path in TESTS.rglob("test_*.py") if path != Path(__file__)]
+    marked = [path for path in files if "pytest.mark.notebook" in path.read_text(encoding="utf-8")]
+    named = re.findall(r"tests/[\w/]+\.py", SCRIPT.read_text(encoding="utf-8"))
+    assert sorted(named) == sorted(str(path.relative_to(TESTS.parent)) for path in marked)
+
+
 def test_what_starts_a_redis_is_marked() -> None:
     starting = re.compile(r"^from tests\.redis_servers import .*\brunning\b|\bredis_server\b", re.MULTILINE)
     texts = {path: path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py") if path != Path(__file__)}

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.slow
 OWN = dict.fromkeys(beside_litellm.OWN, Path(sys.executable))
 
 
+@pytest.mark.notebook
 def test_calls_are_made_through_every_client(monkeypatch):
     monkeypatch.setattr(beside_litellm, "IN_FLIGHT", 4)
     with load.server() as url, beside_litellm.callers(OWN, url) as processes:
@@ -20,6 +21,7 @@ def test_calls_are_made_through_every_client(monkeypatch):
     assert min(seconds.values()) > 0
 
 
+@pytest.mark.notebook
 def test_streams_are_held_open_and_measured_in_processes_that_end():
     sizes = beside_litellm.measure_streams(OWN, 1, 5)
     assert set(sizes) == set(OWN)
