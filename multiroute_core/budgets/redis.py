@@ -55,7 +55,7 @@ class RedisAccounts:
         self._clock: Callable[[], float | None] = lambda: None
 
     async def reserve(self, io: IO, claims: Sequence[ReservationRequest], slot: str) -> ReservationReply:
-        payload = self._encode_claims(claims, slot, lease=LEASE_SECONDS)
+        payload = _encode_claims(claims, slot, self._wall, self._clock(), lease=LEASE_SECONDS)
         try:
             reply = _read(await self._link.call(io, script("reserve"), self._keys(claims), payload))
         except (Down, Refused) as error:
@@ -72,8 +72,13 @@ class RedisAccounts:
         return ReservationReply(tuple(reply.balances), reply.refused, reply.fresh)
 
     def settle(self, claims: Sequence[ReservationRequest], slot: str, took: Sequence[int], on_settle: Settled) -> None:
+        keys = self._keys(claims)
+        wall = self._wall
+        clock = self._clock
+
+        # It is kept while Redis is away, and must not reference the link: a link that is dropped ends its thread.
         def command(again: bool) -> tuple[Any, ...]:  # noqa: FBT001  (it is a `Command`)
-            return script("spent"), self._keys(claims), self._encode_claims(claims, slot, took, again=again)
+            return script("spent"), keys, _encode_claims(claims, slot, wall, clock(), took, again=again)
 
         def learn(reply: Any, error: BaseException | None) -> None:
             if error is None:
@@ -90,25 +95,31 @@ class RedisAccounts:
         names = [f"{tag}:{key_name(*claim.account.split(':', 1))}" for claim in claims]
         return tuple(key for name in names for key in (name, f"{name}:places"))
 
-    def _encode_claims(
-        self, claims: Sequence[ReservationRequest], slot: str, took: Sequence[int] = (), **more: Any
-    ) -> bytes:
-        now = self._wall() if (clock := self._clock()) is None else clock
-        entries = [
-            {
-                "amount": min(claim.amount, MOST),
-                "cap": claim.cap if claim.cap is None or claim.cap <= MOST else float(claim.cap),
-                "starts": claim.starts,
-                "known": claim.baseline and (claim.baseline[0], min(claim.baseline[1], MOST * 512)),
-                "opened": claim.allow_new,
-                "keep": max(0.0, claim.starts[-1] - now) + KEEP_SECONDS,
-                **({"took": min(took[place], MOST)} if took else {}),
-            }
-            for place, claim in enumerate(claims)
-        ]
-        return msgspec.msgpack.encode(
-            {"claims": entries, "slot": str(slot), "wall": now, **({} if clock is None else {"now": clock}), **more}
-        )
+
+def _encode_claims(
+    claims: Sequence[ReservationRequest],
+    slot: str,
+    wall: Callable[[], float],
+    clock: float | None,
+    took: Sequence[int] = (),
+    **more: Any,
+) -> bytes:
+    now = wall() if clock is None else clock
+    entries = [
+        {
+            "amount": min(claim.amount, MOST),
+            "cap": claim.cap if claim.cap is None or claim.cap <= MOST else float(claim.cap),
+            "starts": claim.starts,
+            "known": claim.baseline and (claim.baseline[0], min(claim.baseline[1], MOST * 512)),
+            "opened": claim.allow_new,
+            "keep": max(0.0, claim.starts[-1] - now) + KEEP_SECONDS,
+            **({"took": min(took[place], MOST)} if took else {}),
+        }
+        for place, claim in enumerate(claims)
+    ]
+    return msgspec.msgpack.encode(
+        {"claims": entries, "slot": str(slot), "wall": now, **({} if clock is None else {"now": clock}), **more}
+    )
 
 
 _read = msgspec.msgpack.Decoder(_Answer).decode

@@ -87,7 +87,7 @@ class RedisLimitAccounts:
     ) -> Admitted | Refused:
         if (refused := self._recall(claims, now, reserve)) is not None:
             return refused
-        payload = self._encode(claims, slot=slot, reserve=reserve)
+        payload = _encode(claims, self._clock, slot=slot, reserve=reserve)
         try:
             reply = await self._link.call(io, script("limit_admit"), self._keys(claims), payload)
         except (Down, links.Refused) as error:
@@ -126,7 +126,7 @@ class RedisLimitAccounts:
         if not claims:
             return []
         try:
-            reply = await self._link.call(io, script("limit_status"), self._keys(claims), self._encode(claims))
+            reply = await self._link.call(io, script("limit_status"), self._keys(claims), _encode(claims, self._clock))
         except (Down, links.Refused):
             return list(statuses.values())
         rows = _read_statuses(reply).rows
@@ -156,11 +156,13 @@ class RedisLimitAccounts:
         self, claims: Sequence[LimitClaim], slot: str, marks: tuple[float, ...], used: int | None
     ) -> None:
         start = time.monotonic()
+        keys = self._keys(claims)
+        clock = self._clock
 
+        # It is kept while Redis is away, and must not reference the link: a link that is dropped ends its thread.
         def command(_: bool) -> tuple[Any, ...]:  # noqa: FBT001  (it is a `Command`)
-            age = time.monotonic() - start if self._clock is None else 0.0
-            payload = self._encode(claims, marks, slot=slot, used=used, age=age)
-            return script("limit_settle"), self._keys(claims), payload
+            age = time.monotonic() - start if clock is None else 0.0
+            return script("limit_settle"), keys, _encode(claims, clock, marks, slot=slot, used=used, age=age)
 
         self._link.send(command, keep=True)
 
@@ -169,13 +171,14 @@ class RedisLimitAccounts:
         names = [f"{tag}:{key_name(*claim.account)}" for claim in claims]
         return tuple(key for name in names for key in (name, f"{name}:places"))
 
-    def _encode(self, claims: Sequence[LimitClaim], marks: Sequence[float] = (), **more: Any) -> bytes:
-        entries = [
-            {"tokens": claim.tokens, "limits": claim.settings, **({"mark": marks[place]} if marks else {})}
-            for place, claim in enumerate(claims)
-        ]
-        clock = {} if self._clock is None else {"now": self._clock}
-        return msgspec.msgpack.encode({"claims": entries, "lease": LEASE_SECONDS, **clock, **more})
+
+def _encode(claims: Sequence[LimitClaim], clock: float | None, marks: Sequence[float] = (), **more: Any) -> bytes:
+    entries = [
+        {"tokens": claim.tokens, "limits": claim.settings, **({"mark": marks[place]} if marks else {})}
+        for place, claim in enumerate(claims)
+    ]
+    now = {} if clock is None else {"now": clock}
+    return msgspec.msgpack.encode({"claims": entries, "lease": LEASE_SECONDS, **now, **more})
 
 
 _read_admission = msgspec.msgpack.Decoder(_Admission).decode

@@ -119,7 +119,8 @@ def _transport_class(library_name: str) -> Any:
 
         def __del__(self, *args: Any) -> None:
             if not self.closed:
-                super().__del__(*args)
+                with contextlib.suppress(AttributeError):  # an interrupt of `__init__` leaves some attributes unset
+                    super().__del__(*args)
 
     class Body(library.AsyncByteStream):
         """The body of a response. Not a generator, because an unfinished generator is closed late."""

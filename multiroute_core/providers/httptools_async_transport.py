@@ -200,7 +200,8 @@ def _transport_class(library_name: str) -> Any:
             self.release()
 
         def __del__(self) -> None:
-            connection = self._connection
+            # An interrupt before the first step of `__init__` leaves an object without attributes.
+            connection = getattr(self, "_connection", None)
             if connection is not None:  # the garbage collector may run in another thread
                 with contextlib.suppress(RuntimeError):  # the loop is closed
                     connection.loop.call_soon_threadsafe(self._transport.give_back, connection, self._answer)
@@ -289,10 +290,10 @@ def _transport_class(library_name: str) -> Any:
             try:
                 connection.transport.write(payload.head + payload.body)
                 await _receive_head(connection, answer, timeouts.get("read"))
+                return answer, Body(self, connection, answer, timeouts.get("read"))
             except BaseException:
                 self.give_back(connection, answer)
                 raise
-            return answer, Body(self, connection, answer, timeouts.get("read"))
 
         async def _wait_for_another(self, seconds: float | None) -> None:
             """Wait until a request ends: as many as the limits allow are in flight."""
@@ -364,6 +365,8 @@ def _transport_class(library_name: str) -> Any:
 
         def give_back(self, connection: AsyncConnection, answer: Answer) -> None:
             """Return a connection whose response was read or given up."""
+            if connection.answer is not answer:  # returned before, by a call that was interrupted in creating the body
+                return
             if connection in self._live:
                 self._live.discard(connection)
                 self._end_one()

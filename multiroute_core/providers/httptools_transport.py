@@ -23,6 +23,7 @@ import os
 import re
 import time
 from collections import deque
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, ClassVar, Self
 
@@ -127,9 +128,14 @@ class Payload:
 class Connection:
     """A connection, owned by one response or by the pool.
 
+    It is created before its socket, because an interrupt can come anywhere: until `open` has a stream there is nothing
+    to close, and from then on the connection closes it when it is dropped.
+
     Args:
-        stream: The network stream of httpcore.
         pool: Where it returns to when a response was read completely.
+
+    Attributes:
+        stream: The network stream of httpcore; None before `open`.
     """
 
     __slots__ = ("expires", "generation", "pool", "stream")
@@ -138,25 +144,32 @@ class Connection:
     """The streams of all connections: the garbage collector must not finalize a socket before its connection closes it.
     """
 
-    def __init__(self, stream: Any, pool: deque[Connection]) -> None:
-        self.stream = stream
+    def __init__(self, pool: deque[Connection]) -> None:
+        self.stream: Any = None
         self.pool = pool
         self.expires = 0.0
         self.generation = forks.generation()
-        self.open_streams.add(stream)
+
+    def open(self, connect: Callable[[], Any]) -> None:
+        """Take the stream that `connect` returns."""
+        self.stream = connect()
+        self.open_streams.add(self.stream)
 
     def start_tls(self, context: Any, host: str, timeout: float | None) -> None:
         """Encrypt the connection."""
         plain = self.stream
         self.stream = plain.start_tls(context, host, timeout)
+        self.open_streams.discard(plain)  # first: an interrupt between the two must not leave it in the set
         self.open_streams.add(self.stream)
-        self.open_streams.discard(plain)
 
     def close(self) -> None:
         """Close the socket."""
-        self.open_streams.discard(self.stream)
-        with contextlib.suppress(Exception):
-            self.stream.close()
+        # An interrupt before the first step of `__init__` leaves an object without attributes to `__del__`.
+        stream = getattr(self, "stream", None)
+        if stream is not None:
+            self.open_streams.discard(stream)
+            with contextlib.suppress(Exception):
+                stream.close()
 
     def __del__(self) -> None:
         self.close()
@@ -343,26 +356,29 @@ def _transport_class(library_name: str) -> Any:
         def _connect(self, url: Any, timeout: float | None) -> Connection:
             pool = self._idle.setdefault((url.raw_scheme, url.raw_host, url.port), deque())
             host = url.raw_host.decode("ascii")
-            connection = None
+            connect = functools.partial(
+                self._pool._network_backend.connect_tcp,  # noqa: SLF001
+                host=host,
+                port=url.port or (443 if url.raw_scheme == b"https" else 80),
+                local_address=getattr(self._pool, "_local_address", None),
+                timeout=timeout,
+                socket_options=getattr(self._pool, "_socket_options", None),
+            )
+            connection = Connection(pool)
             try:
-                stream = self._pool._network_backend.connect_tcp(  # noqa: SLF001
-                    host=host,
-                    port=url.port or (443 if url.raw_scheme == b"https" else 80),
-                    local_address=getattr(self._pool, "_local_address", None),
-                    timeout=timeout,
-                    socket_options=getattr(self._pool, "_socket_options", None),
-                )
-                connection = Connection(stream, pool)
+                connection.open(connect)
                 if url.raw_scheme == b"https":
                     context = self._pool._ssl_context or library.create_ssl_context()  # noqa: SLF001
                     context.set_alpn_protocols(["http/1.1"])
                     connection.start_tls(context, host, timeout)
             except Exception as error:
+                connection.close()
                 failure = _to_error(library, error)
+            except BaseException:
+                connection.close()
+                raise
             else:
                 return connection
-            if connection is not None:
-                connection.close()
             raise failure from failure.__cause__
 
         def give_back(self, connection: Connection, answer: Answer) -> None:

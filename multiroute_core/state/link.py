@@ -170,7 +170,10 @@ class Link:
         return self._url
 
     def close(self) -> None:
-        """Send pending commands, briefly, and close the connection. Later calls raise `Down`."""
+        """Send pending commands, briefly, and close the connection. Later calls raise `Down`.
+
+        While Redis is silent, the thread may outlive this call by a timeout.
+        """
         self._multiplexer().stop(PARTING_SECONDS)
 
     def __copy__(self) -> Link:

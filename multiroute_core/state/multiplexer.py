@@ -9,6 +9,8 @@ How this works:
 * After a connection error the state is `"down"`: waiting callers get `Down`, later callers do not wait, and `keep` jobs
   are stored and sent when Redis is back. The thread probes Redis with increasing pauses.
 * A script is loaded before its first use on a connection and called by its hash; after NOSCRIPT its text is sent.
+* The thread ends when its link is closed or garbage-collected. So while it waits, it holds no job that is done: the
+  command of a job may reference the link, which would then be collected only after the next job.
 
 Why not a connection pool, and one async client per loop? With a timeout of 20 ms, a burst of a thousand tasks on
 redis-py's async pool fails while Redis is healthy: the time that the loop itself needs counts as Redis's. Here the
@@ -115,9 +117,13 @@ class Multiplexer:
                 self._mark_down(TimeoutError("no connection yet"))
 
     def stop(self, seconds: float) -> None:
-        """Send pending jobs, and end. Waits for that, but no longer than `seconds`."""
+        """Send pending jobs, and end. Waits for that, but no longer than `seconds`.
+
+        After that the thread ends by itself, when Redis has answered the pending jobs or has let a timeout pass: a slow
+        Redis still receives settlements.
+        """
         self._inbox.put(None)
-        if (thread := self._thread) is None:
+        if (thread := self._thread) is None or not is_started(thread):
             self.state = "closed"
         elif thread.is_alive() and thread is not threading.current_thread():
             thread.join(seconds)
@@ -127,14 +133,12 @@ class Multiplexer:
         if self._starting.locked():  # another thread does
             return
         with self._starting:
-            if self._thread is None:
-                thread = threading.Thread(target=self._run, name="multiroute-redis", daemon=True)
+            if self._thread is None or not is_started(self._thread):
+                # Set before the start: an interrupt must not leave a thread that a second start does not know.
+                self._thread = threading.Thread(target=self._run, name="multiroute-redis", daemon=True)
                 _living.add(self)
-                try:
-                    with contextlib.suppress(RuntimeError):  # the interpreter shuts down: nothing can be sent any more
-                        start(thread)
-                finally:
-                    self._thread = thread if is_started(thread) else None
+                with contextlib.suppress(RuntimeError):  # the interpreter shuts down: nothing can be sent any more
+                    start(self._thread)
 
     def _run(self) -> None:
         try:
@@ -204,6 +208,7 @@ class Multiplexer:
                 if (job := self._inbox.get(timeout=left)) is None:
                     return False
                 self._put_off(job)
+                del job
         return True
 
     def _turn_away(self) -> None:
@@ -235,7 +240,9 @@ class Multiplexer:
         try:
             while go_on:
                 batch, go_on = self._gathered()
-                if not self._send_batch(connection, batch):
+                is_up = self._send_batch(connection, batch)
+                del batch
+                if not is_up:
                     return go_on
             return False
         finally:
@@ -256,6 +263,7 @@ class Multiplexer:
             if not job.dropped:
                 batch.append(job)
                 until = min(until, time.monotonic() + COMPANY_SECONDS) if job.lazy else 0.0
+            del job
         return batch or [Job(("PING",))], True
 
     def _send_batch(self, connection: Any, batch: list[Job]) -> bool:

@@ -152,12 +152,13 @@ def test_a_batch_of_one_process_leaves_places_to_another(face):
         skipped = []
         mine = scripted_route("a", Answer("{asked}!", headers=0.01), max_concurrency=4)
         other = scripted_route("a", Answer("{asked}!", headers=0.01), max_concurrency=4)
+        states = [RedisState(server.unix_url, timeout=PATIENCE) for _ in range(2)]
         interactive = Router(
             [mine],
-            state=RedisState(server.unix_url, timeout=PATIENCE),
+            state=states[0],
             on_event=[lambda e: skipped.append(e) if type(e).__name__ == "RouteSkipped" else None],
         )
-        batch = Router([other], state=RedisState(server.unix_url, timeout=PATIENCE))
+        batch = Router([other], state=states[1])
         started, results = threading.Event(), []
 
         def work():
@@ -185,5 +186,5 @@ def test_a_batch_of_one_process_leaves_places_to_another(face):
             in_flight += step
             most = max(most, in_flight)
         assert most <= 3
-        interactive.close()
-        batch.close()
+        for each in (interactive, batch, *states):
+            each.close()

@@ -14,7 +14,7 @@ from multiroute_core.budgets.accounts import (
     UnavailableError,
     with_baseline,
 )
-from multiroute_core.budgets.redis import RedisAccounts
+from multiroute_core.budgets.redis import RedisAccounts, _encode_claims
 from multiroute_core.runtime.run_sync import run
 from multiroute_core.runtime.sync_io import SyncIO
 from multiroute_core.state.link import Link
@@ -129,7 +129,7 @@ def test_what_was_settled_twice_counts_once(accounts):
     run(accounts.reserve(IO, [claim()], "1"))
     accounts.settle([claim()], "1", [7], _nobody)
     assert balance(accounts)[1:3] == (7, 0)
-    again = accounts._encode_claims([claim()], "1", [7], again=True)
+    again = _encode_claims([claim()], "1", accounts._wall, None, [7], again=True)
     from multiroute_core.state.scripts import script
 
     run(accounts._link.call(IO, script("spent"), accounts._keys([claim()]), again))

@@ -1,6 +1,7 @@
 """A budget under fire: four processes with sixty-four threads each, one of which is killed, and a Redis that is flushed,
 paused and started anew."""
 
+import contextlib
 import multiprocessing
 import signal
 import threading
@@ -30,6 +31,7 @@ def server(request):
         yield found
 
 
+@contextlib.contextmanager
 def router_on(url, made, script=None, **options):
     """A router whose route counts the calls that it gets."""
 
@@ -40,7 +42,10 @@ def router_on(url, made, script=None, **options):
 
     route = scripted_route("a", script or counted, prices={"input": 0.0, "output": 100.0})
     state = RedisState(url, prefix="fire", timeout=10.0)
-    return Router([route], state=state, budget=Budget(usd=CALLS * PRICE, hard=True), deadline=600.0, **options)
+    budget = Budget(usd=CALLS * PRICE, hard=True)
+    with Router([route], state=state, budget=budget, deadline=600.0, **options) as router:
+        yield router
+    state.close()
 
 
 def spend_all(router):

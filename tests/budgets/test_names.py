@@ -1,5 +1,6 @@
 """Names of budgets, tenants and labels: no two of them share an account, whatever characters they have."""
 
+import contextlib
 import itertools
 
 import pytest
@@ -20,10 +21,14 @@ NAMES = ["a", "a:b", "b:c", "c", "%", "%3A", ":", "\ud800", "x:places", "x", "n"
 numbers = itertools.count()
 
 
+@contextlib.contextmanager
 def router_at(url, where, **options):
     state = "memory" if where == "memory" else RedisState(url, prefix=f"names-{next(numbers)}", timeout=10.0)
     options.setdefault("script", Answer("ok", usage=Usage(input_tokens=4, output_tokens=6)))
-    return Router([scripted_route("a", options.pop("script"), prices=PRICES)], state=state, **options)
+    with Router([scripted_route("a", options.pop("script"), prices=PRICES)], state=state, **options) as router:
+        yield router
+    if isinstance(state, RedisState):
+        state.close()
 
 
 @given(*[st.text(st.sampled_from("ab:%#\ud800"), max_size=4)] * 4)

@@ -220,6 +220,7 @@ def test_a_usage_that_no_integer_of_redis_holds_frees_the_place(redis_server):
         assert router.generate("Hi").text == "ok"
         (status,) = router.limit_statuses()
         assert (status.in_flight, status.tokens_left) == (0, 0)
+    state.close()
 
 
 def _hold(url, is_held):
@@ -268,6 +269,8 @@ def test_the_child_of_a_fork_leaves_the_calls_of_its_parent_alone(redis_server, 
     list(stream)
     assert router.generate("Hi").text
     router.close()
+    if isinstance(state, RedisState):
+        state.close()
 
 
 MODULES = ("multiroute_core.engine.limiting", "multiroute_core.limits.limiter", "multiroute_core.limits.redis")

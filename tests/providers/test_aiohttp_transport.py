@@ -9,6 +9,7 @@ import gc
 import importlib.metadata
 import logging
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,7 @@ from multiroute_core import Route, Router, StreamInterruptedError
 from multiroute_core.providers import aiohttp_transport, http, httptools_transport
 from multiroute_core.providers.aiohttp_transport import SWITCH
 from multiroute_core.testing.server import Received, ReplayServer, Reply
+from tests.interrupts.steps import Interrupt
 from tests.providers.misbehaving import AFTERWARDS, INSTEAD, Misbehaving, asked
 from tests.providers.raw_server import ANSWER, ODD_RESPONSES, OK, RESPONSES, SECONDS, RawServer, serving, split_request
 from tests.providers.wires import WIRES
@@ -183,6 +185,68 @@ def test_a_response_that_is_forgotten_closes_its_connection(client_class):
 
     with serving(answer) as server, on("httptools"):
         assert asyncio.run(main(server.url))
+
+
+@pytest.mark.parametrize("reply", [ANSWER, OK + b"content-length: 0\r\n\r\n"], ids=["body", "empty"])
+def test_an_interrupt_while_a_body_is_created_leaves_no_call_in_flight(reply, monkeypatch):
+    def answer(server: RawServer, connection: socket.socket) -> None:
+        while server.read(connection):
+            connection.sendall(reply)
+
+    async def main(url: str) -> int:
+        client = http.client(CLIENTS[0])
+        transport = client._transport
+        request = client.build_request("POST", url, content=b"x")
+        response = await transport.handle_async_request(request)
+        await response.aread()
+        body_class = type(response.stream)
+        create = body_class.__init__
+        interrupts = [Interrupt(number, create.__module__) for number in range(50)]
+
+        def interrupted(body: Any, *arguments: Any) -> None:
+            with interrupt:
+                create(body, *arguments)
+
+        monkeypatch.setattr(body_class, "__init__", interrupted)
+        for interrupt in interrupts:
+            with contextlib.suppress(KeyboardInterrupt):
+                await (await transport.handle_async_request(request)).aread()
+            interrupt.previous.clear()  # its frames of functions that have returned still hold their arguments
+            await asyncio.sleep(0)  # a body that is dropped returns its connection in the next step of the loop
+            assert not unraisable
+            assert transport._busy == len(transport._live) == 0
+            assert all(pool.count(one) == 1 for pool in transport._idle.values() for one in pool)
+            if not interrupt.has_happened:
+                break
+        await client.aclose()
+        return sum(one.has_happened for one in interrupts)
+
+    unraisable: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    with serving(answer) as server, on("httptools"):
+        assert asyncio.run(main(server.url)) > 0
+
+
+def test_an_interrupt_while_a_session_is_created_is_no_error_of_a_finalizer(monkeypatch):
+    async def main() -> int:
+        client = http.client(CLIENTS[0])
+        for number in range(2000):
+            interrupt = Interrupt(number, aiohttp_transport.__name__, "aiohttp.connector", "aiohttp.client")
+            with contextlib.suppress(KeyboardInterrupt), interrupt:
+                client._transport._start()
+            interrupt.previous.clear()
+            if not interrupt.has_happened:
+                break
+            client._transport._session = None  # it was created, but not returned
+            # aiohttp warns of a session that is dropped before anything could hold it; it has no socket yet.
+            assert all(isinstance(one.exc_value, ResourceWarning) for one in unraisable), number
+        await client.aclose()
+        return number
+
+    unraisable: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    with on("aiohttp"):
+        assert asyncio.run(main()) > 20
 
 
 @every_client

@@ -9,9 +9,12 @@ import logging
 import os
 import socket
 import ssl
+import sys
 import threading
+import weakref
 from collections.abc import Iterator
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import anthropic
 import openai
@@ -21,6 +24,7 @@ from multiroute_core import Route, Router
 from multiroute_core.providers import http, httptools_transport
 from multiroute_core.providers.httptools_transport import SWITCH, Connection
 from multiroute_core.testing.server import Received, ReplayServer, Reply
+from tests.interrupts.steps import Interrupt
 from tests.providers.raw_server import ANSWER, ODD_RESPONSES, OK, RESPONSES, SECONDS, RawServer, serving, split_request
 from tests.providers.wires import WIRES
 
@@ -302,6 +306,46 @@ def test_an_interrupt_while_a_response_is_parsed_is_an_interrupt(monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             client.post(server.url, content=b"x")
         assert len(Connection.open_streams) == before
+
+
+class Stream:
+    """A network stream without a socket."""
+
+    made: ClassVar[list[weakref.ref[Any]]] = []
+
+    def __init__(self):
+        self.is_closed = False
+        self.made.append(weakref.ref(self))
+
+    def start_tls(self, context: Any, host: str, timeout: float | None) -> Any:
+        self.is_closed = True  # the encrypted one has its socket
+        return Stream()
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_interrupt_at_any_step_of_connecting_leaves_nothing(scheme, monkeypatch):
+    unraisable: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    monkeypatch.setattr(Stream, "made", [])
+    before = set(Connection.open_streams)
+    with opened("httptools", CLIENTS[0]) as client:
+        client._transport._pool._network_backend = SimpleNamespace(connect_tcp=lambda **where: Stream())
+        url = http.family(CLIENTS[0]).URL(f"{scheme}://provider.invalid")
+        for number in range(200):
+            interrupt = Interrupt(number, httptools_transport.__name__)
+            with contextlib.suppress(KeyboardInterrupt), interrupt:
+                client._transport._connect(url, None)
+            interrupt.previous.clear()  # its frames of functions that have returned still hold their arguments
+            assert not unraisable, number
+            assert Connection.open_streams == before, number
+            # One that was dropped before anything could hold it has closed its socket itself.
+            assert all(stream is None or stream.is_closed for stream in (made() for made in Stream.made)), number
+            if not interrupt.has_happened:
+                break
+    assert number > 10
 
 
 @both

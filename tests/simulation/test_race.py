@@ -102,13 +102,13 @@ def tries(attempts):
 
 @pytest.fixture(params=FACES)
 def face(request):
-    before = threading.active_count()
+    before = set(threading.enumerate())
     yield request.param
     for _ in range(500):  # a thread that has said its last word needs a moment to end
-        if threading.active_count() == before:
+        if not (left := set(threading.enumerate()) - before):  # those of other tests may end meanwhile
             return
         time.sleep(0.01)
-    raise AssertionError(f"threads are left: {threading.enumerate()}")
+    raise AssertionError(f"threads are left: {left}")
 
 
 def test_the_loser_is_called_off_and_blamed_for_nothing(face):

@@ -558,11 +558,9 @@ def test_on_redis_probes_shared_quotas_and_rate_limits_are_as_in_memory(server, 
 
 @pytest.mark.redis
 def test_on_redis_calls_that_fail_together_are_one_warning(server, caplog):
-    router = Router(
-        [scripted_route("broken", Fail(failing(AuthenticationError, 401), after=0.2))],
-        state=RedisState(server.unix_url, prefix="together", timeout=10.0),
-        max_retries=0,
-    )
+    state = RedisState(server.unix_url, prefix="together", timeout=10.0)
+    routes = [scripted_route("broken", Fail(failing(AuthenticationError, 401), after=0.2))]
+    router = Router(routes, state=state, max_retries=0)
     threads = [threading.Thread(target=fail, args=(router,)) for _ in range(50)]
     for thread in threads:
         thread.start()
@@ -571,6 +569,8 @@ def test_on_redis_calls_that_fail_together_are_one_warning(server, caplog):
     assert router.health()["broken"].reason == "authentication"
     assert len(lines(caplog)) == 1
     assert not [line for line in lines(caplog, logging.INFO) if "recovered" in line], "a late reply is no recovery"
+    router.close()
+    state.close()
 
 
 @pytest.mark.redis
