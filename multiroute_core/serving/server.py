@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import multiprocessing
 import os
 import signal
@@ -41,6 +42,9 @@ VARIABLE = "MULTIROUTE_SERVE"
 _WORKERS = multiprocessing.get_context("spawn")
 _SUPERVISION_SECONDS = 0.5
 _BACKLOG = 2048
+_FILES_OF_A_CALL = 2
+"""The client's connection, and the provider's."""
+_OTHER_FILES = 50
 _MOST_FILES = 65_536
 _MOST_FILES_OF_MACOS = 10_240
 _LAST_SECONDS = 5
@@ -175,7 +179,13 @@ def serve(settings: ServerSettings) -> None:
         ConfigurationError: A setting is not valid, or the address is in use; nothing was started.
     """
     settings.check()
-    raise_file_limit()
+    limit = raise_file_limit()
+    if limit < (needed := _FILES_OF_A_CALL * settings.max_concurrency + _OTHER_FILES):
+        _log.warning(
+            "A process may have %d files and sockets open here; %d calls in flight need about %d: raise the limit "
+            "(ulimit -n), or lower --max-concurrency.",
+            *(limit, settings.max_concurrency, needed),
+        )
     with contextlib.ExitStack() as resources:
         if settings.workers > 1 and not settings.config:
             folder = resources.enter_context(tempfile.TemporaryDirectory(prefix="multiroute-metrics-"))
@@ -189,23 +199,24 @@ def serve(settings: ServerSettings) -> None:
             supervise(settings.workers, lambda: _WORKERS.Process(target=_run_worker, args=(settings, listener)))
 
 
-def raise_file_limit() -> None:
-    """Let this process and its workers open as many files and sockets as the system allows them: a call has two.
+def raise_file_limit() -> float:
+    """Let this process and its workers open as many files and sockets as the system allows them; returns how many.
 
     Many systems begin with a soft limit of 1,024 (macOS with 256), below what `max_concurrency` needs.
     """
     try:
         import resource
     except ImportError:  # Windows has no such limit
-        return
+        return math.inf
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for most in (_MOST_FILES, _MOST_FILES_OF_MACOS):
         limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
         if soft == resource.RLIM_INFINITY or soft >= limit:
-            return
+            break
         with contextlib.suppress(ValueError, OSError):  # macOS: the hard limit is infinite, and not the true one
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-            return
+            return limit
+    return math.inf if soft == resource.RLIM_INFINITY else soft
 
 
 def supervise(count: int, build: Callable[[], Any]) -> None:

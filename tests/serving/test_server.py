@@ -180,10 +180,10 @@ import resource
 from multiroute_core.serving.server import raise_file_limit
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
-raise_file_limit()
+assert raise_file_limit() == min(hard, 65_536)
 assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(hard, 65_536), hard)
 resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
-raise_file_limit()
+assert raise_file_limit() == 128
 assert resource.getrlimit(resource.RLIMIT_NOFILE) == (128, 128)
 """
 
@@ -192,6 +192,16 @@ def test_a_server_may_open_as_many_files_as_the_system_allows():
     pytest.importorskip("resource", reason="Windows has no limit of open files")
     completed = subprocess.run([sys.executable, "-c", FILE_LIMIT], capture_output=True, text=True, check=False)
     assert completed.returncode == 0, completed.stderr
+
+
+def test_a_limit_of_open_files_below_what_the_calls_need_is_a_warning(monkeypatch, caplog):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    monkeypatch.setattr(server_module, "raise_file_limit", lambda: 128)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = ServerSettings(["openai:gpt-4.1-mini"], port=taken.getsockname()[1], max_concurrency=100)
+        with pytest.raises(ConfigurationError, match="cannot use port"):
+            server_module.serve(settings)
+    assert "128 files and sockets open here; 100 calls in flight need about 250" in caplog.text
 
 
 def read_answer(port, chunks, begun):
