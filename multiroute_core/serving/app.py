@@ -238,7 +238,7 @@ def _write_failure(request: Request, api: Api, failure: HTTPFailure) -> Response
     facts: dict[str, Any] = request.scope.get("multiroute", {})
     facts["error"] = failure.code or failure.type
     body = api.write_error(failure, facts.get("request_id"))
-    return Response(dump(body), failure.status, failure.headers(), "application/json")
+    return Response(dump(body), api.status_of(failure), failure.headers(), "application/json")
 
 
 def _find_api(request: Request) -> Api:

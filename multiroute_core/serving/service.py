@@ -39,6 +39,10 @@ class Api:
     writer: Callable[[ServedCall], EventWriter]
     is_anthropic: bool = False
 
+    def status_of(self, failure: HTTPFailure) -> int:
+        """Return the status of an error; Anthropic has one of its own for a model without capacity."""
+        return 529 if self.is_anthropic and failure.code == "overloaded" else failure.status
+
     def write_error(self, failure: HTTPFailure, request_id: str | None) -> JSON:
         """Return the body of an error."""
         return failure.to_anthropic(request_id) if self.is_anthropic else failure.to_openai()

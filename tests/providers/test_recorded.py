@@ -112,7 +112,9 @@ def test_an_answer_is_what_the_vendor_said(server: ReplayServer, tag: str) -> No
         (attempt,) = response.attempts
         assert (attempt.outcome, attempt.model, attempt.usage) == ("success", response.model, outcome.usage)
         if each.stream:
-            assert (response.raw or {}).keys() <= {"stop_reason", "stop_details"}, "why it ended, and nothing else"
+            assert (response.raw or {}).keys() <= {"stop_reason", "stop_details", "stop_sequence"}, (
+                "why it ended, and nothing else"
+            )
         else:
             assert response.raw == json.loads(each.body)
 

@@ -13,9 +13,10 @@ import pytest
 from pydantic import BaseModel
 
 from multiroute_core import Route, Router, ToolCall, Usage
-from multiroute_core.errors import BadRequestError, ContextOverflowError
+from multiroute_core.errors import BadRequestError, ContextOverflowError, OverloadedError
 from multiroute_core.serving import build_app, create_key, hash_key
 from multiroute_core.testing import Answer, DropConnection, Fail, ReplayServer, Reply, provider_of, scripted_route
+from tests.providers.wires import WIRES
 from tests.serving.servers import eventually, in_flight, running
 
 pytestmark = pytest.mark.slow
@@ -364,3 +365,64 @@ def test_a_real_provider_behind_it_gets_what_the_client_sent():
 async def test_a_sync_client_works_in_a_running_loop():
     assert ROUTER.as_openai().responses.create(model="auto", input="Hi").output_text == "Hello"
     await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_the_stop_sequence_of_a_provider_reaches_anthropics_client(streamed):
+    """Agents that stop at a word ask which one it was."""
+    wire = WIRES["anthropic"]
+    ending = b'"stop_reason": "stop_sequence", "stop_sequence": "\\n\\nObservation:"'
+
+    def answer(received):
+        if wire.streamed(received):
+            body = wire.stream.replace(b'"stop_reason": "end_turn"', ending)
+            return Reply(headers={"content-type": "text/event-stream"}, body=body, stream=True)
+        message = {key: value for key, value in json.loads(wire.plain).items() if key != "stop_sequence"}
+        body = json.dumps(message).replace('"stop_reason": "end_turn"', ending.decode()).encode()
+        return Reply(headers={"content-type": "application/json"}, body=body)
+
+    with ReplayServer(answer) as vendor, Router([Route("anthropic:m", api_key="k", base_url=vendor.url)]) as router:
+        with running(build_app(router)) as server, anthropic.Anthropic(api_key="k", base_url=server.url) as client:
+            create: Any = {
+                "model": "auto",
+                "max_tokens": 9,
+                "messages": QUESTION,
+                "stop_sequences": ["\n\nObservation:"],
+            }
+            if streamed:
+                with client.messages.stream(**create) as stream:
+                    message = stream.get_final_message()
+            else:
+                message = client.messages.create(**create)
+    assert (message.stop_reason, message.stop_sequence) == ("stop_sequence", "\n\nObservation:")
+
+
+def test_the_stop_sequence_that_vllm_reports_reaches_anthropics_client():
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": "Hi"},
+        "finish_reason": "stop",
+        "stop_reason": "END",
+    }
+    reply = Reply(
+        headers={"content-type": "application/json"}, body=json.dumps({"model": "m", "choices": [choice]}).encode()
+    )
+    with ReplayServer(reply) as vendor, Router([Route("openai:m", api_key="k", base_url=f"{vendor.url}/v1")]) as router:
+        with running(build_app(router)) as server, anthropic.Anthropic(api_key="k", base_url=server.url) as client:
+            message = client.messages.create(model="auto", max_tokens=9, messages=QUESTION, stop_sequences=["END"])
+    assert (message.stop_reason, message.stop_sequence) == ("stop_sequence", "END")
+
+
+def test_a_model_without_capacity_is_an_overload_in_the_apis_own_words():
+    with Router([scripted_route("busy", Fail(OverloadedError))], max_retries=0) as router:
+        with running(build_app(router)) as server:
+            with anthropic.Anthropic(api_key="k", base_url=server.url, max_retries=0) as client:
+                with pytest.raises(anthropic.InternalServerError) as caught:
+                    client.messages.create(model="auto", max_tokens=9, messages=QUESTION)
+            with openai.OpenAI(api_key="k", base_url=f"{server.url}/v1", max_retries=0) as client:
+                with pytest.raises(openai.InternalServerError) as caught_by_openai:
+                    client.chat.completions.create(model="auto", messages=QUESTION)
+    assert caught.value.status_code == 529
+    body: Any = caught.value.body
+    assert body["error"]["type"] == "overloaded_error"
+    assert caught_by_openai.value.status_code == 503

@@ -205,6 +205,7 @@ class MessagesDecoder:
         self._speaks = False  # whether there is content besides thoughts and tool calls
         self._reason: str | None = None
         self._stop_details: Mapping[str, Any] = {}
+        self._stop_sequence: Any = None
         self._usage: dict[str, Any] = {}
         self._model: str | None = None
         self._blocks: dict[int | None, _Block] = {}
@@ -252,6 +253,7 @@ class MessagesDecoder:
                     self._usage["output_tokens"] = 0  # no content: the count of the start event was a placeholder
                 self._reason = word(delta.get("stop_reason")) or self._reason
                 self._stop_details = mapping(delta.get("stop_details")) or self._stop_details
+                self._stop_sequence = delta.get("stop_sequence") or self._stop_sequence
                 self._model = serving_model(self._usage) or self._model
                 return Delta(usage=self._read_usage(), model=self._model)
             case "message_stop":
@@ -269,7 +271,9 @@ class MessagesDecoder:
                 if self._reason == "tool_use" and not self._speaks:
                     _check_content(self._calls, self._reason, payload, usage, self._model)
                 self.complete = True
-                raw = {"stop_reason": self._reason, "stop_details": self._stop_details} if self._stop_details else None
+                endings = {"stop_details": self._stop_details, "stop_sequence": self._stop_sequence}
+                raw = {name: value for name, value in endings.items() if value}
+                raw = {"stop_reason": self._reason, **raw} if raw else None
                 finish = _finish(self._reason, self._calls, has_content=True)
                 parts += self._close_call(is_cut=is_cut)
                 return Delta(tuple(parts), finish, usage if counted else None, raw=raw)

@@ -32,10 +32,23 @@ def write(response: Response, call: ServedCall) -> JSON:
     return {
         **_message(call, response.model),
         "content": content,
-        "stop_reason": _FINISH.get(response.finish_reason, "end_turn"),
+        **_end(response),
         "usage": write_usage(response.usage),
         "multiroute": summarize(response),
     }
+
+
+def _end(response: Response) -> JSON:
+    """Return why the response ended, with the stop sequence where the provider reports it, as Anthropic and vLLM do."""
+    reason = _FINISH.get(response.finish_reason, "end_turn")
+    raw = response.raw or {}
+    match raw:
+        case {"stop_reason": "stop_sequence", "stop_sequence": str(sequence)} if reason == "end_turn":
+            return {"stop_reason": "stop_sequence", "stop_sequence": sequence}
+        case {"choices": [{"finish_reason": "stop", "stop_reason": str(sequence)}, *_]} if reason == "end_turn":
+            return {"stop_reason": "stop_sequence", "stop_sequence": sequence}
+        case _:
+            return {"stop_reason": reason, "stop_sequence": None}
 
 
 def write_usage(usage: Usage | None) -> JSON:
@@ -182,8 +195,7 @@ class MessagesWriter:
 
     def _end(self, response: Response) -> list[bytes]:
         frames = [*self._close(), *(self._stop(index) for index in self._tools.values())]
-        delta = {"stop_reason": _FINISH.get(response.finish_reason, "end_turn"), "stop_sequence": None}
-        end = {"type": "message_delta", "delta": delta, "usage": write_usage(response.usage)}
+        end = {"type": "message_delta", "delta": _end(response), "usage": write_usage(response.usage)}
         frames.append(named("message_delta", end | {"multiroute": summarize(response)}))
         return [*frames, named("message_stop", {"type": "message_stop"})]
 
