@@ -286,6 +286,10 @@ def _listen(settings: ServerSettings) -> socket.socket:
 
 
 def _run_worker(settings: ServerSettings, listener: socket.socket) -> None:
+    if hasattr(os, "setpgid"):
+        # A group of its own: Ctrl-C in a terminal reaches all processes of a group, and the supervisor forwards it; the
+        # second one would break calls in flight.
+        os.setpgid(0, 0)
     configure_logging()
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
         _run(settings, create_app(), listener)

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from multiroute_core.serving import build_app, hash_key
 from multiroute_core.serving import server as server_module
 from multiroute_core.serving.server import VARIABLE, ServerSettings, create_app, supervise
 from multiroute_core.telemetry import PrometheusMetrics
-from multiroute_core.testing import Answer, Fail, Hang, scripted_route
+from multiroute_core.testing import Answer, Fail, Hang, ReplayServer, Reply, scripted_route
 from tests.serving.servers import eventually, in_flight, running
 
 pytestmark = pytest.mark.slow
@@ -158,14 +159,14 @@ def test_a_command_makes_keys(capsys):
 
 
 @contextlib.contextmanager
-def serving(upstream, *arguments):
+def serving(upstream, *arguments, **options):
     """`multiroute serve` in a process of its own, with one route, or with a file among the arguments; its port."""
     code = "import sys; from multiroute_core.cli.main import main; sys.exit(main(sys.argv[1:]))"
     route = [] if arguments else ["--route", "openai:gpt-4.1-mini"]
     command = [sys.executable, "-c", code, "serve", "--port", "0", *route, *arguments]
     environment = os.environ | {"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": upstream.url}
     root = Path(__file__).parent.parent.parent
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=root)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=root, **options)
     try:
         address = re.search(r"http://127\.0\.0\.1:(\d+)/v1", process.stderr.readline())
         assert address is not None
@@ -252,11 +253,8 @@ def test_workers_are_replaced_and_end_with_the_server():
     assert [worker.process.returncode for worker in built] == [-signal.SIGKILL, -signal.SIGTERM, -signal.SIGTERM]
 
 
-@pytest.mark.slow
-def test_sigterm_lets_a_stream_finish():
-    from multiroute_core.testing import ReplayServer, Reply
-
-    go_on = threading.Event()
+def answer_in_two_halves(go_on):
+    """A stream that waits for an event after its first piece."""
 
     def pieces():
         for number in range(3):
@@ -266,10 +264,34 @@ def test_sigterm_lets_a_stream_finish():
                 go_on.wait(20)
         yield b"data: [DONE]\n\n"
 
-    def answer(_):
-        return Reply(200, {"content-type": "text/event-stream"}, pieces(), stream=True)
+    return lambda _: Reply(200, {"content-type": "text/event-stream"}, pieces(), stream=True)
 
-    with ReplayServer(answer) as upstream, serving(upstream) as (process, port):
+
+@pytest.mark.slow
+def test_ctrl_c_in_a_terminal_breaks_no_stream():
+    """A terminal sends it to all processes of the group at once."""
+    go_on = threading.Event()
+    arguments = ("--route", "openai:gpt-4.1-mini", "--workers", "2")
+    with ReplayServer(answer_in_two_halves(go_on)) as upstream:
+        with serving(upstream, *arguments, start_new_session=True) as (process, port):
+            eventually(lambda: status_of(port, "/readyz") == 200)
+            chunks, begun = [], threading.Event()
+            reader = threading.Thread(target=read_answer, args=(port, chunks, begun))
+            reader.start()
+            assert begun.wait(20)
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(1.0)  # the supervisor forwards it; calls in flight have five seconds
+            go_on.set()
+            reader.join()
+            process.wait(20)
+    assert b"".join(chunks).count(b'"content":"w') == 3
+    assert chunks[-2] == b"data: [DONE]\n"
+
+
+@pytest.mark.slow
+def test_sigterm_lets_a_stream_finish():
+    go_on = threading.Event()
+    with ReplayServer(answer_in_two_halves(go_on)) as upstream, serving(upstream) as (process, port):
         eventually(lambda: status_of(port, "/readyz") == 200)
         chunks, begun = [], threading.Event()
         reader = threading.Thread(target=read_answer, args=(port, chunks, begun))
@@ -289,6 +311,7 @@ def test_sigterm_lets_a_stream_finish():
 def test_a_worker_ends_without_a_traceback_on_ctrl_c(monkeypatch):
     monkeypatch.setattr(server_module, "create_app", lambda: None)
     monkeypatch.setattr(server_module, "configure_logging", lambda: None)
+    monkeypatch.setattr(os, "setpgid", lambda *_: None)  # this process stays in its group
     monkeypatch.setattr(server_module, "_run", lambda *_: signal.raise_signal(signal.SIGINT))
     with socket.socket() as listener:
         server_module._run_worker(ServerSettings(), listener)
