@@ -70,11 +70,16 @@ def verify_signature(
 
     Raises:
         SignatureError: if a header is missing, the webhook is too old, or no signature matches.
-        ConfigurationError: if the secret is not valid.
+        ConfigurationError: if the secret is not valid, or `body` is not bytes.
 
     Example:
         >>> verify_signature(request.body, request.headers, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")  # doctest: +SKIP
     """
+    if not isinstance(body, (bytes, bytearray, memoryview)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(
+            f"The body of a webhook is signed as bytes, and this is of type {type(body).__name__}: pass the raw body, "
+            "such as `await request.body()` in FastAPI or `request.get_data()` in Flask."
+        )
     lower = {name.lower(): value for name, value in headers.items()}
     try:
         message_id = lower["webhook-id"]

@@ -381,3 +381,9 @@ def test_what_cannot_be_used_is_refused_at_once(given, sentence):
 def test_it_is_not_pickled():
     with pytest.raises(TypeError, match="contains secrets"):
         pickle.dumps(Webhook("https://ops.example/hook", SECRET))
+
+
+@pytest.mark.parametrize("body", ["{}", {}, None], ids=type)
+def test_a_body_that_is_not_bytes_is_refused_in_a_sentence(body):
+    with pytest.raises(ConfigurationError, match="pass the raw body"):
+        verify_signature(body, {}, SECRET)
