@@ -102,8 +102,8 @@ class Events:
 
     def close(self) -> None:
         """Return the connection to the pool, or drop it if the body was not read completely."""
-        # While the interpreter ends, httpx must not close it: it uses `datetime`, whose types CPython 3.13.0 has freed by then
-        # (a segmentation fault, seen on 2026-12-01). The system closes the socket.
+        # While the interpreter ends, httpx must not close it: it uses `datetime`, whose types CPython 3.13.0 has freed
+        # by then (a segmentation fault, seen on 2026-12-01). The system closes the socket.
         if not sys.is_finalizing():
             self._response.close()
         self._pieces.close()
