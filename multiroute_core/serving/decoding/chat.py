@@ -71,6 +71,9 @@ def read(body: Mapping[str, Any]) -> ServedCall:
     options: JSON = fields.copy_options(body, _OPTIONS)
     if "tools" in options:
         options["tools"] = fields.array(body, "tools")
+    if isinstance(effort := options.get("reasoning"), str):
+        # The API has no word for it, and clients of compatible servers expect to read the reasoning they ask for.
+        options["reasoning"] = {"effort": effort, "summary": "auto"}
     if passed:
         options["extra"] = {"openai": passed}
     stream_options = fields.mapping(body, "stream_options")
