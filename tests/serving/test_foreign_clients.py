@@ -156,7 +156,7 @@ def test_sealed_reasoning_of_a_stream_comes_back(vendors):
         with openai.OpenAI(api_key="k", base_url=f"{server.url}/v1", max_retries=0) as client:
             efforts: Any = [{"effort": "low"}, {"effort": "low", "summary": "auto"}]
             for reasoning in efforts:
-                events = list(client.responses.create(input=question, stream=True, reasoning=reasoning, **options))
+                events: Any = list(client.responses.create(input=question, stream=True, reasoning=reasoning, **options))
                 output = [
                     event.item.model_dump(exclude_none=True) for event in events if event.type.endswith("item.done")
                 ]
