@@ -182,3 +182,23 @@ def test_references_to_items_are_refused_unless_they_are_to_reasoning(server, ve
     tools = [{"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}}]
     status, _, content = server.request("POST", "/v1/responses", {"model": "auto", "input": reasoned, "tools": tools})
     assert (status, b"sunny" in content) == (200, True)
+
+
+def test_settings_of_one_api_of_openai_reach_routes_of_the_other(server, vendors, wire):
+    """A client does not know which API a route speaks."""
+    chat = {"model": "auto", "messages": QUESTION, "verbosity": "low"}
+    defaults = {"frequency_penalty": 0, "presence_penalty": 0.0, "logit_bias": {}, "n": 1}
+    responses = {"model": "auto", "input": "Say hello.", "text": {"verbosity": "low"}, "truncation": "disabled"}
+    bodies = (("/v1/chat/completions", chat | defaults), ("/v1/responses", responses))
+    for path, body in bodies:
+        status, _, content = server.request("POST", path, body)
+        assert status == 200, content
+        sent = vendors.seen[-1].body
+        assert not {*defaults, "truncation"} & {*sent}
+        assert (sent.get("verbosity") == "low") == (wire == "chat")
+        assert (sent.get("text") == {"verbosity": "low"}) == (wire == "responses")
+
+
+def test_thinking_between_tools_is_accepted(server, vendors, wire):
+    body = {"model": "auto", "max_tokens": 99, "messages": QUESTION, "thinking": {"type": "between_tools"}}
+    assert server.request("POST", "/v1/messages", body)[0] == 200

@@ -86,6 +86,8 @@ def read(body: Mapping[str, Any]) -> ServedCall:
     tools = fields.array(body, "tools")
     if "tools" in options:
         options["tools"] = tools
+    if passed.get("truncation") == "disabled":  # the default; Chat Completions does not know it
+        del passed["truncation"]
     if passed:
         options["extra"] = {"openai": passed}
     echo = {name: body[name] for name in _ECHO if body.get(name) is not None}
