@@ -3,7 +3,10 @@
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { APICallError, generateObject, generateText, Output, RetryError, stepCountIs, streamObject, streamText, tool } from "ai";
+import {
+  APICallError, convertToModelMessages, generateObject, generateText, Output, readUIMessageStream, RetryError, stepCountIs,
+  streamObject, streamText, tool, ToolLoopAgent,
+} from "ai";
 import {
   assert, clock, collect, equal, except, failure, HELLO, includes, LONG, Nested, ONE, onlyThrough, PDF, Person, PERSON, PICTURE_URL,
   PIXEL, STEPS, TWO, weather, z,
@@ -24,7 +27,7 @@ async function partsOf(result) {
   return parts;
 }
 
-function features({ model, name, reasoning, plain = {}, hidden, noStop, noToolImage, download, refused }) {
+function features({ model, name, reasoning, plain = {}, hidden, noStop, noToolImage, download, refused, overload = 503 }) {
   const run = (at, body, more) => generateText({ model: model(at, name), maxRetries: 0, providerOptions: plain, ...body, ...more });
   const stream = (at, body) => streamText({ model: model(at, name), maxRetries: 0, providerOptions: plain, ...quiet, ...body });
   const onModel = (at, route, question, more = {}) => generateText({ model: model(at, route), prompt: question, maxRetries: 0, providerOptions: plain, ...more });
@@ -91,6 +94,23 @@ function features({ model, name, reasoning, plain = {}, hidden, noStop, noToolIm
         messages.push(...answer.response.messages, { role: "user", content: question });
       }
       includes((await run(at, { messages })).text, "And then?");
+    },
+    "conversation of a chat page": async (at) => {
+      const messages = [{ id: "1", role: "user", parts: [{ type: "text", text: STEPS }] }];
+      const result = stream(at, { messages: await convertToModelMessages(messages), tools: TOOLS, stopWhen: stepCountIs(5) });
+      for await (const message of readUIMessageStream({ stream: result.toUIMessageStream() })) messages[1] = message;
+      messages.push({ id: "3", role: "user", parts: [{ type: "text", text: "And now?" }] });
+      includes((await run(at, { messages: await convertToModelMessages(messages, { tools: TOOLS }), tools: TOOLS })).text, "And now?");
+    },
+    "agent": async (at) => {
+      const agent = new ToolLoopAgent({ model: model(at, name), tools: TOOLS, instructions: "Be kind.", providerOptions: plain, maxRetries: 0 });
+      includes((await agent.generate({ prompt: STEPS })).text, "It is noon");
+    },
+    "any character": async (at) => {
+      const odd = "Grüße 😀 \u2028 \u0001 👩‍👩‍👧 <|end|>";
+      includes((await run(at, { prompt: odd })).text, odd);
+      const parts = await partsOf(stream(at, { prompt: odd }));
+      includes(parts.filter((part) => part.type === "text-delta").map((part) => part.text).join(""), odd);
     },
     "structured output": async (at) => {
       for (const schema of [Person, Nested]) {
@@ -164,7 +184,7 @@ function features({ model, name, reasoning, plain = {}, hidden, noStop, noToolIm
       includes(await result.text, "It is noon");
     }),
     ...Object.fromEntries(
-      [["rejected request", "rejected", 400, false], ["rate limit", "limited", 429, true], ["overloaded", "busy", 503, true]].map(
+      [["rejected request", "rejected", 400, false], ["rate limit", "limited", 429, true], ["overloaded", "busy", overload, true]].map(
         ([title, fault, status, isRetryable]) => [title, async (at) => {
           const { question, model: route } = at.order(fault, name);
           const error = await failure(() => onModel(at, route, question));
@@ -270,6 +290,7 @@ const anthropic = features({
   name: "claude-sonnet-4-6",
   reasoning: { name: "claude-sonnet-4-6", options: { anthropic: { thinking: { type: "enabled", budgetTokens: 1024 } } } },
   hidden: HIDDEN,
+  overload: 529,
 });
 
 export const clients = { "ai-chat": chat, "ai-responses": responses, "ai-compatible": compatible, "ai-anthropic": anthropic };

@@ -201,7 +201,7 @@ const anthropic = {
   "overloaded": async (at) => {
     const { question, model } = at.order("busy", MODEL);
     const error = await failure(() => create(at, { model, messages: ask(question) }));
-    assert.ok(error instanceof Anthropic.InternalServerError && error.status === 503, String(error));
+    assert.ok(error instanceof Anthropic.InternalServerError && error.status === 529, String(error));
   },
   "server error": async (at) => {
     const { question, model } = at.order("broken", MODEL);

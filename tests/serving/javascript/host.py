@@ -99,7 +99,9 @@ class Vendors(VendorServer):
         fault, name = order[1].decode(), order[2].decode()
         self.calls[name] = self.calls.get(name, 0) + 1
         if fault in _FAILURES and (fault != "limited_once" or self.calls[name] == 1):
-            return self._fail(wire, *_FAILURES[fault])
+            status, message = _FAILURES[fault]
+            is_overload = wire == "anthropic" and status == 503
+            return self._fail(wire, 529 if is_overload else status, message)  # Anthropic has a status of its own
         reply = super()._answer(received)
         if fault == "slow":
             pieces = self._delay(cast("Any", reply.body), name)
@@ -110,7 +112,7 @@ class Vendors(VendorServer):
         return reply
 
     def _fail(self, wire: Wire, status: int, message: str) -> Reply:
-        headers = {**_JSON, "retry-after": "1"} if status in (429, 503) else _JSON
+        headers = {**_JSON, "retry-after": "1"} if status in (429, 503, 529) else _JSON
         return Reply(status, headers, json.dumps(write_error(wire, status, message)).encode())
 
     def _delay(self, body: Any, name: str) -> Iterator[bytes]:

@@ -18,7 +18,7 @@ async function merge(stream) {
   return chunks.reduce((all, chunk) => all.concat(chunk));
 }
 
-function features({ build, name, reasoning, hidden, stop, force = "required", forms = [Person, Nested], uncounted = {}, unthrown = {}, unsent = {} }) {
+function features({ build, name, reasoning, hidden, stop, force = "required", forms = [Person, Nested], uncounted = {}, unthrown = {}, unsent = {}, overload = 503 }) {
   const ask = (at, question, more) => build(at, name, more).invoke(question);
   return {
     "plain": async (at) => {
@@ -118,9 +118,9 @@ function features({ build, name, reasoning, hidden, stop, force = "required", fo
       const more = await Promise.all(streamed.tool_calls.map((call) => TOOLS[0].invoke(call)));
       includes((await llm.invoke([new HumanMessage(ONE), streamed, ...more])).text, "Paris is sunny");
     }),
-    ...Object.fromEntries([["wrong key", 401], ["unknown model", 404], ["rejected request", 400], ["rate limit", 429], ["overloaded", 503]].map(
+    ...Object.fromEntries([["wrong key", 401], ["unknown model", 404], ["rejected request", 400], ["rate limit", 429], ["overloaded", overload]].map(
       ([title, status]) => [title, async (at) => {
-        const fault = { 400: "rejected", 429: "limited", 503: "busy" }[status];
+        const fault = { 400: "rejected", 429: "limited", [overload]: "busy" }[status];
         const { question, model } = fault ? at.order(fault, name) : { question: HELLO, model: status === 404 ? "no-such-model" : name };
         const error = await failure(() => build(status === 401 ? { ...at, key: "wrong" } : at, model).invoke(question));
         equal(error.status, status);
@@ -178,6 +178,7 @@ const anthropic = features({
   stop: { responses: "the Responses API has none" },
   force: "any",
   forms: [Person],
+  overload: 529,
   // The client takes the prompt's tokens from the first event only, and OpenAI counts them at the end.
   uncounted: { chat: "counted at the end", responses: "counted at the end" },
 });
