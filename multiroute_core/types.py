@@ -348,11 +348,13 @@ class Chunk:
         parts: What is new since the last chunk: pieces of text and reasoning, and of tool calls as `ToolCallDelta`s.
         response: The complete response; on the last chunk only.
         restarted: All earlier chunks are void: another route starts over (`on_stream_error="restart"`).
+        interim_usage: What the provider has counted so far, such as the prompt's tokens; None if it counts at the end.
     """
 
     parts: tuple[Part, ...] = ()
     response: Response | None = None
     restarted: bool = False
+    interim_usage: Usage | None = field(default=None, compare=False, repr=False)
 
     @property
     def text(self) -> str:

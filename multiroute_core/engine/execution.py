@@ -148,7 +148,7 @@ class RequestExecution:
                             if holds:
                                 held.append(parts)
                             else:
-                                yield Chunk(parts)
+                                yield Chunk(parts, interim_usage=attempt.usage)
                         parts = await active.next()
                     if self._continuation is not None and (parts := self._continuation.flush()):
                         yield Chunk(parts)

@@ -155,7 +155,7 @@ class AnswerFilters:
             self._given += parts
             if response is not None:
                 response = self._rebuild(response)
-            return Chunk(tuple(parts), response, chunk.restarted)
+            return replace(chunk, parts=tuple(parts), response=response)
         except GuardBlockedError as error:
             if self._stream and self._given:
                 error.partial_text = self._given_text()

@@ -160,6 +160,9 @@ _WORDS = {
 _SILENT = (None, False, "none", "omitted")
 """Values that mean "do not return the reasoning"."""
 
+_OFF = ("disabled", "between_tools")
+"""Anthropic's types of `thinking` for an answer without reasoning; some models accept only the second one."""
+
 
 def _reasoning(settings: Mapping[str, Any]) -> ReasoningOptions:
     fields: dict[str, Any] = {}
@@ -169,9 +172,9 @@ def _reasoning(settings: Mapping[str, Any]) -> ReasoningOptions:
         if value is not None:
             fields[_WORDS[word]] = getattr(value, "value", value)
     kind = fields.get("type")
-    if kind not in (None, "enabled", "adaptive", "disabled"):
-        raise unknown("type of reasoning", kind, ("enabled", "adaptive", "disabled"))
-    if kind == "disabled":
+    if kind not in (None, "enabled", "adaptive", *_OFF):
+        raise unknown("type of reasoning", kind, ("enabled", "adaptive", *_OFF))
+    if kind in _OFF:
         return ReasoningOptions("none")
     summary = fields.get("summary") not in _SILENT
     if "budget" in fields:

@@ -37,6 +37,8 @@ class HTTPFailure:
         param: The parameter at fault; None if there is none.
         retry_after: Seconds after which a retry makes sense; None if unknown.
         retryable: False if no retry helps, although the status suggests one; None leaves it to the client.
+        details: What Anthropic's clients read beside the type of an error, such as `error_code`; None if there is
+            nothing.
     """
 
     status: int
@@ -46,6 +48,7 @@ class HTTPFailure:
     param: str | None = None
     retry_after: float | None = None
     retryable: bool | None = None
+    details: Mapping[str, Any] | None = None
 
     def headers(self) -> dict[str, str]:
         """Return the headers: `retry-after` in whole seconds (RFC 9110, section 10.2.3), and `x-should-retry`.
@@ -66,7 +69,10 @@ class HTTPFailure:
     def to_anthropic(self, request_id: str | None = None) -> dict[str, Any]:
         """Return the body of Anthropic's API."""
         kind = _ANTHROPIC.get(self.status, "invalid_request_error" if self.status < 500 else "api_error")
-        return {"type": "error", "error": {"type": kind, "message": self.message}, "request_id": request_id}
+        error: dict[str, Any] = {"type": kind, "message": self.message}
+        if self.details is not None:
+            error["details"] = self.details
+        return {"type": "error", "error": error, "request_id": request_id}
 
 
 _ANTHROPIC = {
@@ -88,9 +94,16 @@ class RefusedCall(Exception):
         self.failure = failure
 
 
-def refuse(message: str, *, status: int = 400, param: str | None = None, code: str | None = None) -> RefusedCall:
+def refuse(
+    message: str,
+    *,
+    status: int = 400,
+    param: str | None = None,
+    code: str | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> RefusedCall:
     """Build the error for a call that is not valid."""
-    return RefusedCall(HTTPFailure(status, message, code=code, param=param))
+    return RefusedCall(HTTPFailure(status, message, code=code, param=param, details=details))
 
 
 def http_error(error: BaseException) -> tuple[int, dict[str, str], dict[str, Any]]:

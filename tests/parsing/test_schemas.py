@@ -151,6 +151,7 @@ def test_what_is_no_form(given_, sentence):
         ({"reasoning_effort": "minimal"}, ReasoningOptions("minimal")),
         ({"type": "enabled", "budget_tokens": 2000}, ReasoningOptions(budget_tokens=2000)),
         ({"type": "disabled"}, ReasoningOptions("none")),
+        ({"type": "between_tools"}, ReasoningOptions("none")),
         ({"type": "adaptive"}, ReasoningOptions("medium")),
         ({"type": "adaptive", "display": "summarized"}, ReasoningOptions("medium", summary=True)),
         ({"type": "adaptive", "display": "omitted"}, ReasoningOptions("medium")),

@@ -14,7 +14,7 @@ from tests.vendors.issued import Issued
 
 _TOP = frozenset(
     "model messages max_tokens system metadata stop_sequences stream temperature top_k top_p tools tool_choice thinking "
-    "output_config service_tier container inference_geo speed cache_control".split()
+    "output_config service_tier container inference_geo speed cache_control thread".split()
 )
 _BLOCKS = {
     "text": {"text", "citations", "cache_control"},
@@ -47,6 +47,8 @@ def _like(model: str, patterns: tuple[str, ...]) -> bool:
 def read(body: dict[str, Any], headers: Mapping[str, str], issued: Issued) -> Asked:
     """The request, or the vendor's refusal."""
     checks.known(body, _TOP, "{key}: Extra inputs are not permitted")
+    if body.get("thread") is not None:  # as for an organization without threads
+        raise Refused("thread: not available for this request", code="thread_unsupported_request")
     for name in ("model", "messages", "max_tokens"):
         if name not in body:
             raise Refused(f"{name}: Field required")

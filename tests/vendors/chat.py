@@ -23,7 +23,7 @@ _MESSAGES = {
     "developer": {"content", "name"},
     "user": {"content", "name"},
     "assistant": {"content", "name", "refusal", "tool_calls", "audio", "function_call"},
-    "tool": {"content", "tool_call_id"},
+    "tool": {"content", "tool_call_id", "name"},  # LangChain's JavaScript client sends a name
 }
 _PARTS = {
     "system": {"text"},

@@ -38,7 +38,7 @@ _WRITING: dict[str, Any] = {
     "responses": responses_answers,
     "google": google_answers,
 }
-_PATHS = (
+_PATHS: tuple[tuple[Wire, re.Pattern[str]], ...] = (
     ("anthropic", re.compile(r"/v1/messages(\?.*)?")),
     ("chat", re.compile(r"/v1/chat/completions(\?.*)?")),
     ("responses", re.compile(r"/v1/responses(\?.*)?")),
@@ -197,5 +197,15 @@ class VendorServer:
             answer.cache_write = size if asked.marked else 0
 
 
+def write_error(wire: Wire, status: int, *words: Any) -> dict[str, Any]:
+    """The body of an error, as the vendor of a wire writes it."""
+    return _WRITING[wire].error(status, *words)
+
+
 def _error(wire: Wire, status: int, *words: Any) -> Reply:
-    return Reply(status, _JSON, json.dumps(_WRITING[wire].error(status, *words)).encode())
+    return Reply(status, _JSON, json.dumps(write_error(wire, status, *words)).encode())
+
+
+def find_wire(path: str) -> Wire | None:
+    """The wire that a path belongs to; None for another path."""
+    return next((wire for wire, pattern in _PATHS if pattern.fullmatch(path)), None)

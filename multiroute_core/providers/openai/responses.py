@@ -14,6 +14,7 @@ from multiroute_core.providers.openai.effort import effort
 from multiroute_core.providers.openai.prompt_cache import build_cache_fields
 from multiroute_core.providers.openai.responses_history import WIRE, history
 from multiroute_core.providers.openai.schema import adapt_form, adapt_tool, in_words
+from multiroute_core.providers.openai.verbosity import to_responses
 from multiroute_core.providers.provider import Encoded
 from multiroute_core.providers.restoring import Shape, restoration_of
 from multiroute_core.providers.sampling import sampling
@@ -59,7 +60,7 @@ def encode(
     if has_cache_key:
         body |= build_cache_fields(request, model)
     more = split(request.extra.get(traits.provider))
-    body = overlay(body, more.body)
+    body = overlay(body, to_responses(more.body))
     return Encoded(
         "/responses",
         body,

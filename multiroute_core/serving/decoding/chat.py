@@ -42,6 +42,8 @@ _VENDOR = {
     "verbosity",
     "web_search_options",
 }
+_DEFAULTS: JSON = {"frequency_penalty": 0, "presence_penalty": 0, "logit_bias": {}}
+"""Values that clients send by themselves, and that mean the same as none. Routes over Responses refuse the fields."""
 _STORES = "This server stores nothing; leave 'store' out."
 _REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "n": ((1,), "n must be 1: this server returns one choice."),
@@ -71,6 +73,10 @@ def read(body: Mapping[str, Any]) -> ServedCall:
     options: JSON = fields.copy_options(body, _OPTIONS)
     if "tools" in options:
         options["tools"] = fields.array(body, "tools")
+    if isinstance(effort := options.get("reasoning"), str):
+        # The API has no word for it, and clients of compatible servers expect to read the reasoning they ask for.
+        options["reasoning"] = {"effort": effort, "summary": "auto"}
+    passed = {name: value for name, value in passed.items() if value != _DEFAULTS.get(name)}
     if passed:
         options["extra"] = {"openai": passed}
     stream_options = fields.mapping(body, "stream_options")

@@ -35,7 +35,7 @@ _VENDOR = {
     "workspace_id",
     "betas",
 }
-_KNOWN = {"model", "messages", "system", "stream", "thinking", "output_config", "output_format", *_OPTIONS}
+_KNOWN = {"model", "messages", "system", "stream", "thinking", "output_config", "output_format", "thread", *_OPTIONS}
 
 
 def read(body: Mapping[str, Any]) -> ServedCall:
@@ -61,6 +61,7 @@ def read_count(body: Mapping[str, Any]) -> ServedCall:
 def _read(body: Mapping[str, Any]) -> ServedCall:
     model = fields.text(body, "model", required=True)
     passed = fields.vendor_fields(body, _KNOWN, _VENDOR)
+    _refuse_thread(body)
     messages = fields.array(body, "messages")
     if not messages:
         raise refuse("messages: at least one message is required", param="messages")
@@ -79,7 +80,7 @@ def _read(body: Mapping[str, Any]) -> ServedCall:
     form = config.get("format") or body.get("output_format")
     if form is not None:
         options["output_schema"] = {"format": form} if isinstance(form, dict) else form
-    reasoning = fields.mapping(body, "thinking")
+    reasoning = _read_thinking(body)
     if config.get("effort") is not None:
         reasoning = {**reasoning, "effort": config["effort"]}
     if reasoning:
@@ -87,3 +88,30 @@ def _read(body: Mapping[str, Any]) -> ServedCall:
     if passed:
         options["extra"] = {"anthropic": passed}
     return ServedCall(messages, options, model, stream=fields.flag(body, "stream"))
+
+
+def _refuse_thread(body: Mapping[str, Any]) -> None:
+    """Refuse a conversation that the server would have to hold.
+
+    Anthropic's tool runners ask for one first, and send whole conversations after this very error (`error_code` in
+    `lib/threads/_thread_state.py` of anthropic 2.14.0 and `ThreadState.mjs` of @anthropic-ai/sdk 1.14.0, read
+    2026-12-01).
+    """
+    if body.get("thread") is not None:
+        raise refuse(
+            "thread: This server stores no conversations; send the whole conversation as 'messages'.",
+            param="thread",
+            details={"error_code": "thread_unsupported_request"},
+        )
+
+
+def _read_thinking(body: Mapping[str, Any]) -> JSON:
+    """Return the settings of the reasoning.
+
+    The models that a budget is for show their thinking unless the request omits it; other vendors do so on request only
+    (https://platform.claude.com/docs/en/build-with-claude/thinking#controlling-thinking-display, 2026-12-01).
+    """
+    thinking = fields.mapping(body, "thinking")
+    if thinking.get("type") == "enabled" and thinking.get("display") is None:
+        return {**thinking, "display": "summarized"}
+    return thinking

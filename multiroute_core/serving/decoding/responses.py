@@ -86,6 +86,8 @@ def read(body: Mapping[str, Any]) -> ServedCall:
     tools = fields.array(body, "tools")
     if "tools" in options:
         options["tools"] = tools
+    if passed.get("truncation") == "disabled":  # the default; Chat Completions does not know it
+        del passed["truncation"]
     if passed:
         options["extra"] = {"openai": passed}
     echo = {name: body[name] for name in _ECHO if body.get(name) is not None}
@@ -110,6 +112,9 @@ def _read_input(body: Mapping[str, Any]) -> Any:
         return value
     messages: list[JSON] = []
     for item in fields.array(body, "input"):
+        if item.get("type") == "item_reference":
+            _check_reference(item)
+            continue
         role, content = _read_item(item)
         last = messages[-1] if messages else None
         if last is not None and last["role"] == role and role in ("assistant", "tool"):
@@ -140,3 +145,18 @@ def _read_item(item: Mapping[str, Any]) -> tuple[str, list[Any]]:
         # The id is of the response that it came from, which may have been another provider's.
         item = {name: value for name, value in item.items() if name not in ("id", "status")}
     return "assistant", [item]
+
+
+def _check_reference(item: Mapping[str, Any]) -> None:
+    """Refuse a reference to an item that this server would have to store.
+
+    One to reasoning is skipped: the conversation is complete without it. The `ai` package sends references by default
+    (`convertToOpenAIResponsesInput` of @ai-sdk/openai 3.0.141, read 2026-12-01).
+    """
+    name = fields.text(item, "id", required=True)
+    if not name.startswith("rs_"):
+        raise refuse(
+            f"Item with id {name[:80]!r} not found: this server stores no responses. Send the item itself; clients do "
+            "that with store=false.",
+            param="input",
+        )

@@ -131,7 +131,10 @@ class MessagesWriter:
         frames: list[bytes] = []
         if not self._begun:
             self._begun = True
-            message = {**_message(self._call, self._call.model), "usage": write_usage(None)}
+            # LangChain's JavaScript client adds the output tokens of this event and the last one, and reads the
+            # prompt's tokens here only.
+            usage = write_usage(chunk.interim_usage) | {"output_tokens": 0}
+            message = {**_message(self._call, self._call.model), "usage": usage}
             frames.append(named("message_start", {"type": "message_start", "message": message}))
         for part in chunk.parts:
             frames += self._part(part)

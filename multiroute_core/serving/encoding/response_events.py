@@ -91,25 +91,29 @@ class ResponsesWriter:
         self._items += 1
         return self._items - 1
 
-    def _begin(self, kind: Literal["text", "refusal", "reasoning"]) -> list[bytes]:
-        """Open an item of text or reasoning unless it is open."""
+    def _begin(self, kind: Literal["text", "refusal"]) -> list[bytes]:
+        """Open an item of text unless it is open."""
         if self._open is not None and self._open.kind == kind:
             return []
         frames = self._close()
         index = self._take()
-        prefix = "rs" if kind == "reasoning" else "msg"
-        item = _Item(index, responses.item_id(prefix, self._call, index), kind)
+        item = _Item(index, responses.item_id("msg", self._call, index), kind)
         self._open = item
-        at = {"item_id": item.id, "output_index": index}
-        if kind == "reasoning":
-            empty = responses.reasoning_item(item.id, "")
-            frames.append(self._event("response.output_item.added", output_index=index, item=empty))
-            start = {"part": {"type": "summary_text", "text": ""}, "summary_index": 0}
-            return [*frames, self._event("response.reasoning_summary_part.added", **at, **start)]
         empty = responses.message_item(item.id, [], "in_progress")
         frames.append(self._event("response.output_item.added", output_index=index, item=empty))
+        at = {"item_id": item.id, "output_index": index}
         start = {"part": responses.content_part("", refusal=kind == "refusal"), "content_index": 0}
         return [*frames, self._event("response.content_part.added", **at, **start)]
+
+    def _begin_reasoning(self, own_id: Any) -> list[bytes]:
+        """Open an item of reasoning unless it is open. It has OpenAI's own id if that is known from the beginning."""
+        if self._open is not None and self._open.kind == "reasoning":
+            return []
+        frames = self._close()
+        index = self._take()
+        self._open = _Item(index, own_id or responses.item_id("rs", self._call, index), "reasoning")
+        empty = responses.reasoning_item(self._open.id, "")
+        return [*frames, self._event("response.output_item.added", output_index=index, item=empty)]
 
     def _text(self, text: str, kind: Literal["text", "refusal"]) -> list[bytes]:
         frames = self._begin(kind)
@@ -125,13 +129,16 @@ class ResponsesWriter:
         own = responses.raw_item(part)
         if not part.text and (own is None or own.get("type") != "reasoning"):
             return []
-        frames = self._begin("reasoning")
+        frames = self._begin_reasoning(own and own.get("id"))
         if (item := self._open) is None:
             return frames
         if part.text:
+            at: JSON = {"item_id": item.id, "output_index": item.index, "summary_index": 0}
+            if not item.pieces:
+                start = {"type": "summary_text", "text": ""}
+                frames.append(self._event("response.reasoning_summary_part.added", **at, part=start))
             item.pieces.append(part.text)
-            at = {"item_id": item.id, "output_index": item.index, "summary_index": 0, "delta": part.text}
-            frames.append(self._event("response.reasoning_summary_text.delta", **at))
+            frames.append(self._event("response.reasoning_summary_text.delta", **at, delta=part.text))
         if own is not None:  # it ends the item
             item.raw = own
             frames += self._close()
@@ -170,8 +177,7 @@ class ResponsesWriter:
         at: JSON = {"item_id": item.id, "output_index": item.index}
         if item.kind == "call":
             body = responses.call_item(item.id, item.call_id, item.name, text)
-            done = self._event("response.function_call_arguments.done", **at, name=item.name, arguments=text)
-            frames = [done]
+            frames = [self._event("response.function_call_arguments.done", **at, name=item.name, arguments=text)]
         elif item.kind == "custom":
             text = input_of(text)
             body = responses.custom_item(item.id, item.call_id, item.name, text)
@@ -180,17 +186,16 @@ class ResponsesWriter:
                 self._event("response.custom_tool_call_input.done", **at, input=text),
             ]
         elif item.kind == "reasoning":
-            body = item.raw or responses.reasoning_item(item.id, text)
-            body["id"] = body.get("id") or item.id
-            frames = [
-                self._event("response.reasoning_summary_text.done", **at, summary_index=0, text=text),
-                self._event(
-                    "response.reasoning_summary_part.done",
-                    **at,
-                    summary_index=0,
-                    part={"type": "summary_text", "text": text},
-                ),
-            ]
+            # Clients find the item of an event by its id, so the end has the id of the beginning.
+            body = {**(item.raw or responses.reasoning_item(item.id, text)), "id": item.id}
+            frames: list[bytes] = []
+            if text:
+                at["summary_index"] = 0
+                part = {"type": "summary_text", "text": text}
+                frames = [
+                    self._event("response.reasoning_summary_text.done", **at, text=text),
+                    self._event("response.reasoning_summary_part.done", **at, part=part),
+                ]
         else:
             part = responses.content_part(text, refusal=item.kind == "refusal")
             body = responses.message_item(item.id, [part])

@@ -95,8 +95,9 @@ def events(answer: Answer, asked: Asked, issued: Issued) -> Iterator[bytes]:
 def error(status: int, message: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
     """An error's body."""
     kinds = {400: "invalid_request_error", 404: "not_found_error", 429: "rate_limit_error", 529: "overloaded_error"}
+    details = {"details": {"error_code": code}} if code else {}
     return {
         "type": "error",
-        "error": {"type": kinds.get(status, "api_error"), "message": message},
+        "error": {"type": kinds.get(status, "api_error"), "message": message, **details},
         "request_id": "req_011CSHoEeqs5C35K2UUqR7Fy",
     }
