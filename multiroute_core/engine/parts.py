@@ -220,7 +220,9 @@ class Engine:
         return execution.run()
 
     def _let_go(self) -> None:
-        if self.ledger is not None:
+        if self.ledger is not None and isinstance(self.settings.ledger, str):
+            self.ledger.close()  # its store opens again when it is read or written
+        elif self.ledger is not None:
             self.ledger.flush()
         if self.state is not self.settings.state and (close := getattr(self.state, "close", None)) is not None:
             close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -141,7 +142,7 @@ def _read(definition: Any) -> Iterator[Tool | ServerTool]:
     elif isinstance(definition, type):
         yield _titled(json_schema.of_class(cast("type[Any]", definition)), definition.__name__)
     elif callable(definition) and hasattr(definition, "__name__"):
-        described = (getattr(definition, "__doc__", None) or "").strip()
+        described = inspect.cleandoc(getattr(definition, "__doc__", None) or "")
         yield Tool(definition.__name__, described, json_schema.of_function(cast("Callable[..., Any]", definition)))
     else:
         raise ConfigurationError(

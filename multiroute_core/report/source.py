@@ -52,7 +52,8 @@ def source(place: str) -> Source:
         ConfigurationError: if the file does not exist or is not a ledger, or the Redis URL is not valid.
 
     Example:
-        >>> records = source("ledger.db").read()  # doctest: +SKIP
+        >>> with contextlib.closing(source("ledger.db")) as ledger:  # doctest: +SKIP
+        ...     records = list(ledger.read())
     """
     if place.startswith(REMOTE):
         return _Shared(place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 import sqlite3
@@ -193,8 +194,13 @@ def use(cache: Path, ledger: Path) -> list[str]:
             router.ledger.close,
         ):
             step(work)
-    step(lambda: str(report.of(source(str(ledger)).read())))
+    step(lambda: read_report(ledger))
     return outcomes
+
+
+def read_report(ledger: Path) -> str:
+    with contextlib.closing(source(str(ledger))) as records:
+        return str(report.of(records.read()))
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -225,5 +231,5 @@ def test_a_row_that_is_no_record_is_passed_over_and_the_others_count(originals, 
     records = ledger.query()
     assert len(records) >= 35
     str(ledger.totals("label"))
-    str(report.of(source(str(path)).read()))
+    read_report(path)
     ledger.close()

@@ -11,6 +11,7 @@ import re
 import sqlite3
 import threading
 import time
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -410,3 +411,19 @@ def test_a_real_wire_is_priced():
 def test_what_is_no_place_for_records_is_refused(given, sentence):
     with pytest.raises(ConfigurationError, match=sentence):
         Router([scripted_route("m", Answer())], ledger=given)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are read from /proc, which only Linux has")
+def test_a_router_that_is_closed_has_closed_its_ledger_and_can_still_be_read(tmp_path):
+    def is_open():
+        links = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+        return str(path) in links
+
+    path = tmp_path / "ledger.db"
+    with Router([scripted_route("a", Answer("Hi."))], ledger=f"sqlite:///{path}") as router:
+        router.generate("Hello")
+        assert is_open()
+    assert not is_open()
+    assert len(router.ledger.query()) == 1
+    assert router.report().total.attempts == 1
+    assert not is_open()

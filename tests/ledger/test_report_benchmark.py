@@ -1,5 +1,6 @@
 """A short run of the reports' benchmark measures what it names. The seconds and bytes themselves are not tested."""
 
+import contextlib
 import io
 
 import pytest
@@ -32,7 +33,8 @@ def test_every_question_is_measured_and_shown(tmp_path):
     path = tmp_path / "ledger.db"
     progress = Progress(disable=True)
     assert min(reports.write_ledger(path, COUNT, progress)) > 0
-    assert len(Ledger(f"sqlite:///{path}").query()) == COUNT
+    with contextlib.closing(Ledger(f"sqlite:///{path}")) as ledger:
+        assert len(ledger.query()) == COUNT
     times = reports.measure(path, lambda: float(next(calls)), progress)
     assert {seconds for _, seconds in times.values()} == {1.0}
     before, after = reports.peak_memory(path)

@@ -187,7 +187,7 @@ def book(
         (Point, "Point", "A point.", ["x"]),
         (Film, "Film", "", ["title", "year"]),
         (Row, "Row", "A row.", ["cells"]),
-        (book, "book", "Books a thing.\n\n    And more.", ["what", "order"]),
+        (book, "book", "Books a thing.\n\nAnd more.", ["what", "order"]),
     ],
 )
 def test_classes_and_functions(given_, name, description, required):
