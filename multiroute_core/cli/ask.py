@@ -48,7 +48,9 @@ def read_question(options: argparse.Namespace) -> str:
     Raises:
         ConfigurationError: It is empty.
     """
-    question = sys.stdin.read() if options.question == "-" else options.question
+    question = options.question
+    if question == "-":
+        question = "" if sys.stdin is None else sys.stdin.read()  # pyright: ignore[reportUnnecessaryComparison]
     if not question.strip():
         raise ConfigurationError("The question is empty; write it in quotes, or give - to read it from stdin.")
     return question

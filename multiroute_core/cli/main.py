@@ -41,12 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: that of the command, 2 if an argument cannot be used, or 130 after Ctrl-C.
     """
-    _replace_closed_streams()
-    options = build_parser().parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     try:
+        _replace_closed_streams()
+        options = build_parser().parse_args(arguments)
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
         code: int = options.run(options)
         sys.stdout.flush()  # a full disk or a closed pipe is noticed here, and not at exit
     except MultiRouteError as error:

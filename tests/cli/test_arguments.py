@@ -59,3 +59,10 @@ def test_closed_streams_are_no_failure(monkeypatch):
     assert main(["key", "shop"]) == 0
     sys.stdout.close()
     sys.stderr.close()
+
+
+def test_a_closed_stdin_is_an_empty_question(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)  # as `<&-` leaves it
+    done = run("ask", "-", "--routes", "openai:gpt-6.1-sol")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("multiroute: The question is empty;")

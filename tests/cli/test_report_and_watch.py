@@ -57,6 +57,21 @@ class TestReport:
             assert re.search(r"Spent +\$6.00", done.stdout)
             assert "timeout" in done.stdout
 
+    @pytest.mark.parametrize("columns", [40, 52, 60, 80])
+    def test_a_narrow_terminal_loses_columns_and_no_names(self, ledger, columns):
+        long = "anthropic:claude-sonnet-5-5-in-the-office"
+        path = ledger(record(1, route="openai:gpt"), record(2, route=long), failure(3, route=long))
+        lines = run("report", path, columns=columns).stdout.splitlines()
+        assert max(map(len, lines)) <= columns
+        start = lines.index(next(line for line in lines if line.startswith("By route")))
+        table = lines[start : start + 10]
+        heads = next(line for line in table if "cost" in line)
+        assert "…" not in "".join(table)
+        width = heads.index("cost") - 1  # the first column is that of the names, and numbers are on the right
+        names = "".join(line[:width].split("  ")[0].strip() for line in table[4:])
+        assert long in names
+        assert "openai:gpt" in names
+
     def test_writes_the_page(self, ledger, tmp_path):
         page = tmp_path / "page.html"
         done = run("report", ledger(record()), "--html", page)
