@@ -17,6 +17,7 @@ import pytest
 import multiroute_core
 from multiroute_core import AuthenticationError, Router
 from multiroute_core.cli import main as cli
+from multiroute_core.cli.keyboard import reading_keys
 from multiroute_core.ledger.sqlite_file import APPLICATION, VERSION
 from multiroute_core.testing import Answer, Fail, scripted_route
 from tests.cli.runs import run
@@ -318,6 +319,23 @@ class TestWatch:
         assert child.wait(20) == 0
         screen.waits_for("\x1b[?1049l")
         assert termios.tcgetattr(screen.file) == before
+
+    @pytest.mark.slow
+    def test_sigterm_restores_the_terminal(self, ledger):
+        path = ledger(record(ended_at=time.time() - 5))
+        screen, child = terminal(sys.executable, "-m", "multiroute_core.cli", "watch", path)
+        before = termios.tcgetattr(screen.file)
+        screen.waits_for("1 request,")
+        child.send_signal(signal.SIGTERM)  # as `timeout 60 multiroute watch …` does
+        assert child.wait(20) == 128 + signal.SIGTERM
+        screen.waits_for("\x1b[?1049l")
+        screen.waits_for("\x1b[?25h")  # the cursor
+        assert termios.tcgetattr(screen.file) == before
+
+    def test_keys_of_a_closed_stdin_are_no_failure(self, monkeypatch):
+        monkeypatch.setattr("sys.stdin", None)
+        with reading_keys("q") as pause:
+            assert pause(0.0) is False
 
 
 class Screen:
