@@ -167,6 +167,13 @@ def test_files_that_a_router_would_reject_are_problems_and_those_it_takes_are_no
     assert "The ledger has the file of the cache" in problems[0][2]
 
 
+@pytest.mark.parametrize("model", ["GPT-4.1-MINI", "gpt-4.1-mini-2025-04-14", "openai/gpt-4.1-mini", "gpt-4.1_mini"])
+def test_another_spelling_of_a_model_is_recognized(server, tmp_path, model):
+    code, problems = check(tmp_path, table(server, model=model))
+    assert (code, problems[0][:2]) == (1, ("model", "routes[0].route"))
+    assert problems[0][2].endswith(f"does not list the model {model!r}; did you mean 'gpt-4.1-mini'?")
+
+
 def test_a_wrong_address_of_a_store_is_named_once(server, tmp_path):
     code, problems = check(tmp_path, f'ledger = "sqlite://ledger.db"\n{table(server)}')
     assert (code, len(problems)) == (1, 1)

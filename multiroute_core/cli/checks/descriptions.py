@@ -46,8 +46,9 @@ def explain_unknown_model(address: str, route: Route, models: Collection[str]) -
     model = route.model
     if not models:
         return f"{address} lists no models, so it does not serve {model!r} either; load the model there."
-    near = difflib.get_close_matches(model, models, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]!r}?" if near else f"it lists {len(models):,} others; correct the name."
+    names = {name.lower(): name for name in models}
+    near = difflib.get_close_matches(model.lower(), names, n=1, cutoff=0.6)
+    hint = f"did you mean {names[near[0]]!r}?" if near else f"it lists {len(models):,} others; correct the name."
     if not near and (vendor := implied_provider(model)) not in (None, route.provider):
         hint = f"it is a model of {vendor}: write '{vendor}:{model}'."
     return f"{address} does not list the model {model!r}; {hint}"

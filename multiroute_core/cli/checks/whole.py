@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from multiroute_core.budgets.budget import Budget
 from multiroute_core.budgets.tracker import explain_unknown_price
+from multiroute_core.cli.arguments import advising_arguments
 from multiroute_core.cli.checks.idle_settings import find_idle_settings
 from multiroute_core.cli.checks.results import CheckResult, Problem, RouteResult
 from multiroute_core.cli.checks.route_check import CheckContext, RouteTask, check_routes
@@ -38,7 +39,8 @@ def check_names(names: Sequence[str], context: CheckContext, on_done: OnDone = i
     Raises:
         ConfigurationError: A name is not a route, or there are no routes.
     """
-    routes = [Route(name) for name in names] if names else list(registry.routes_of_environment())
+    with advising_arguments():
+        routes = [Route(name) for name in names] if names else list(registry.routes_of_environment())
     result = CheckResult()
     for name, count in Counter(route.name for route in routes).items():
         if count > 1:
