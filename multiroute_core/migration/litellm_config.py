@@ -33,6 +33,7 @@ _NUMBERS = {
     "stream_timeout": "first_token_timeout",
 }
 _PERIODS = {"1d": "day", "24h": "day", "30d": "month", "31d": "month", "1mo": "month"}
+_ALIASES = "model_group_alias"
 _HOOKS = {"otel": "OpenTelemetry", "prometheus": "PrometheusMetrics"}
 _REDIS = frozenset(
     ("redis_url", "redis_host", "redis_port", "redis_username", "redis_password", "redis_db", "redis_ssl")
@@ -91,7 +92,10 @@ def convert_config(config: Mapping[str, Any]) -> Conversion:
     _convert_general(arguments, sections["general_settings"], notes)
     for name in sections["environment_variables"]:
         notes.add(f"environment_variables.{name}", "set it in the environment of the process.")
-    routes = _arrange(deployments, fallbacks, as_table(router_settings.get("model_group_alias")), notes)
+    aliases = {
+        name: value for _, members in reversed(settings) for name, value in as_table(members.get(_ALIASES)).items()
+    }
+    routes = _arrange(deployments, fallbacks, aliases, notes)
     if "strategy" not in arguments and max(Counter(one.group for one in deployments).values(), default=0) > 1:
         arguments = {"strategy": "weighted", **arguments}  # LiteLLM's default, simple-shuffle
     return Conversion({**arguments, "routes": routes}, tuple(notes.entries))
@@ -245,7 +249,11 @@ def _convert_section(arguments: dict[str, Any], section: str, members: Mapping[s
             _convert_budget(arguments, members, section, notes)
         elif name in _CALLBACKS:
             _convert_callbacks(arguments, value, where, notes)
-        elif name not in _REDIS and name not in ("fallbacks", "default_fallbacks", "model_group_alias"):
+        elif name in ("fallbacks", _ALIASES):
+            entries = _as_list(value) if name == "fallbacks" else [value]
+            if not all(isinstance(entry, Mapping) for entry in entries if entry is not None):
+                notes.add(where, "left out: it is not a table of models.")
+        elif name not in _REDIS and name != "default_fallbacks":
             notes.explain(where, name, value)
 
 

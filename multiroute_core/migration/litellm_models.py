@@ -250,7 +250,7 @@ def convert_models(
             _convert_prices(route, {**params, **info}, where, notes)
             if isinstance(name := info.get("id"), str):
                 route["name"] = name
-            for key, value in info.items():
+            for key, value in ((str(key), value) for key, value in info.items()):
                 if key not in ("mode", "id") and key not in _PRICES and value is not None:
                     is_ability = key.startswith(("supports_", "max_"))
                     reason = "what a model can do is known" if is_ability else "it has no counterpart"
@@ -370,6 +370,8 @@ def _convert_settings(route: dict[str, Any], params: Mapping[str, Any], where: s
     tags = params.get("tags")
     if isinstance(tags, list):
         route["tags"] = [str(tag) for tag in cast("list[Any]", tags) if tag is not None]
+    elif tags is not None:
+        notes.add(f"{where}.litellm_params.tags", "left out: it is not a list.")
 
 
 def _convert_prices(route: dict[str, Any], params: Mapping[str, Any], where: str, notes: Notes) -> None:

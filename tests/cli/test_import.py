@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -373,3 +374,34 @@ def test_the_same_value_twice_and_values_of_nothing_are_no_notes():
         "general_settings": None,
     }
     assert convert_config(config).notes == ()
+
+
+OTHERS = ["nonsense", "master_key", "database_url", "custom_llm_provider", "tags", "base_model", "redis_ssl", "cache"]
+OTHERS += ["cache_params", "redis_username", "order", "api_version", "input_cost_per_token", 5]
+QUIET = {"drop_params": [True], "cache": [False], "cache_params": [False], "custom_llm_provider": [False]}
+QUIET |= {"content_policy_fallbacks": [False]}
+
+
+def build_config():
+    models = [deployment("a"), deployment("b", "openai/gpt-4.1")]
+    return {"model_list": models, "router_settings": {}, "litellm_settings": {}, "general_settings": {}}
+
+
+@pytest.mark.parametrize(
+    "place", ["router_settings", "litellm_settings", "general_settings", "params", "info", "entry", "top"]
+)
+def test_every_member_anywhere_changes_the_result_or_is_named(place):
+    plain = convert_config(build_config())
+    for name in (*BY_NAME, *OTHERS):
+        for value in ("x", 5, True, False, ["y"], {"a": "b"}, [{"a": ["b"]}]):
+            config = build_config()
+            entry = config["model_list"][0]
+            places = {"params": entry["litellm_params"], "info": entry["model_info"], "entry": entry, "top": config}
+            target: Any = places.get(place, config.get(place))
+            if name in target:
+                continue
+            target[name] = value
+            action = BY_NAME[name].action if name in BY_NAME else None
+            accepted = [*getattr(action, "accepted", ()), *QUIET.get(name, ())]
+            if not any(value is one for one in accepted):
+                assert convert_config(config) != plain, (name, value)
