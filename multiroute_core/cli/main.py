@@ -14,10 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import multiroute_core
-from multiroute_core.cli import ask, check, drill, explain, importing, report, tail, watch
 from multiroute_core.display.text import printable_lines
 from multiroute_core.errors import MultiRouteError
-from multiroute_core.serving.command import add_commands as add_serving_commands
 
 EXAMPLES = """examples:
   multiroute check routes.toml
@@ -81,6 +79,10 @@ def _discard_output() -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
+    # Imported here: Ctrl-C during the imports, which take most of the start, ends in `main` and not in a traceback.
+    from multiroute_core.cli import ask, check, drill, explain, importing, report, tail, watch
+    from multiroute_core.serving.command import add_commands as add_serving_commands
+
     parser = argparse.ArgumentParser(
         prog="multiroute",
         description="Checks routes, asks them, reports their calls, and serves them.",

@@ -79,3 +79,12 @@ def test_advice_is_for_the_command_line(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "a-key-of-the-test")
     done = run("ask", "Hi", "--routes", "openai:gpt-6.1-sol", "anthropic:claude-sonnet-5-5")
     assert done.stderr.endswith("has no API key: set ANTHROPIC_API_KEY, or leave the route out.\n")
+
+
+def test_ctrl_c_during_the_start_is_exit_code_130(monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("multiroute_core.cli.main.build_parser", interrupt)
+    done = run("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
