@@ -33,6 +33,8 @@ class ProviderSpec:
         default_model: Its model in a router without routes; empty if such a router does not use it.
         base_url: Its address; None for the default of its SDK.
         base_url_variable: The environment variable that overrides its address; empty for none.
+        sdk_base_url: The default of an SDK that takes the variable for an address even where it is empty; empty
+            for other SDKs.
         provider_class: `"module:Class"`, imported for the first route that needs it. The class is called with the API
             key and the base URL or None, that of a local provider with the model.
         extra: The package extra that installs its dependencies.
@@ -53,6 +55,7 @@ class ProviderSpec:
     default_model: str = ""
     base_url: str | None = None
     base_url_variable: str = ""
+    sdk_base_url: str = ""
     provider_class: str = CHAT_COMPLETIONS
     extra: str = "openai"
     apis: tuple[str, ...] = ()
@@ -84,6 +87,7 @@ PROVIDERS: dict[str, ProviderSpec] = {
             key_variables=("ANTHROPIC_API_KEY",),
             default_model="claude-sonnet-5-5",
             base_url_variable="ANTHROPIC_BASE_URL",
+            sdk_base_url="https://api.anthropic.com",
             provider_class="multiroute_core.providers.anthropic.provider:AnthropicProvider",
             extra="anthropic",
             model_patterns=("claude*",),
@@ -108,6 +112,7 @@ PROVIDERS: dict[str, ProviderSpec] = {
             key_variables=("OPENAI_API_KEY",),
             default_model="gpt-6.1-sol",
             base_url_variable="OPENAI_BASE_URL",
+            sdk_base_url="https://api.openai.com/v1",
             provider_class=_OPENAI,
             apis=("chat", "responses"),
             model_patterns=("gpt-*", "o[134]*", "chatgpt*"),

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, cast
+from urllib.parse import urlsplit
 
 from multiroute_core._util.redaction import Address, Secret
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
@@ -170,10 +171,8 @@ class Route:
             _check_choice("api", api, spec.apis if spec is not None else (), provider)
         if sdk is not None:
             _check_choice("sdk", sdk, spec.sdks if spec is not None else (), provider)
-        if base_url is not None and not re.match(r"https?://[^/\s]+", base_url):
-            raise ConfigurationError(
-                f"Route {route!r}: base_url={base_url!r} is not valid; expected a URL with http:// or https://."
-            )
+        if base_url is not None and (expected := find_address_fault(base_url)):
+            raise ConfigurationError(f"Route {route!r}: base_url={base_url!r} is not valid; expected {expected}.")
         if base_url is not None and spec is not None and spec.is_local:
             raise ConfigurationError(
                 f"Route {route!r} runs on this machine and takes no base_url; for a server, use 'openai:…' with "
@@ -256,6 +255,23 @@ def find_key_fault(api_key: str) -> str:
     if not api_key.isascii():
         return "has a character that is not ASCII"
     return "" if api_key.isprintable() else "has a line break or another control character"
+
+
+def find_address_fault(address: str) -> str:
+    """Return what a base URL has to be, and is not; empty if a request can be sent to it.
+
+    SDKs report such an address with the first call, as a broken connection, which looks like an outage.
+    """
+    if re.match(r"https?://[^/\s]", address) is None:
+        return "a URL with http:// or https://"
+    if not address.isprintable() or " " in address:
+        return "a URL without spaces and line breaks"
+    try:
+        parts = urlsplit(address)
+        is_valid = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket that is not closed, or a port that is none
+        is_valid = False
+    return "" if is_valid else "a host, and a port from 1 to 65535, as in http://127.0.0.1:8000/v1"
 
 
 def check_quotas(routes: Sequence[Route]) -> None:

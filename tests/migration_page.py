@@ -19,13 +19,11 @@ HEAD = """\
 `ChatMultiRoute` replaces `ChatOpenAI`, `ChatAnthropic` or `init_chat_model` in one line, `MultiRoute` replaces LlamaIndex's
 `OpenAI`, and `Router` replaces LiteLLM's `completion` and `Router`:
 
-<!-- setup
+```python
 from langchain_openai import ChatOpenAI
 
 from langchain_multiroute import ChatMultiRoute
--->
 
-```python
 llm = ChatOpenAI(model="gpt-4.1", max_completion_tokens=500)  # before
 llm = ChatMultiRoute(model="gpt-4.1", max_completion_tokens=500)  # after
 llm = ChatMultiRoute("openai:gpt-4.1", "anthropic:claude-haiku-5-5", max_tokens=500)  # with a fallback

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,26 @@ def find_file(words: Sequence[str]) -> Path | None:
     return path
 
 
+_IN_PYTHON = (
+    ("pass routes=[...]", "give a configuration file, or routes such as openai:gpt-6.1-sol"),
+    (", or pass Route(api_key=...)", ""),
+    ("write skip_missing_keys=True to use the other routes alone", "leave the route out"),
+)
+"""Advice of the library's errors for Python, and what it is on the command line."""
+
+
+@contextlib.contextmanager
+def advising_arguments() -> Generator[None, None, None]:
+    """Raise the errors of routes that are given by name, or not at all, with advice for the command line."""
+    try:
+        yield
+    except ConfigurationError as error:
+        message = str(error)
+        for python, argument in _IN_PYTHON:
+            message = message.replace(python, argument)
+        raise ConfigurationError(message) from error
+
+
 def build_router(words: Sequence[str]) -> Router:
     """Return the router that the arguments describe.
 
@@ -82,4 +103,7 @@ def build_router(words: Sequence[str]) -> Router:
     from multiroute_core.router import Router
 
     path = find_file(words)
-    return Router.from_file(path) if path is not None else Router(list(words) or None)
+    if path is not None:
+        return Router.from_file(path)
+    with advising_arguments():
+        return Router(list(words) or None)

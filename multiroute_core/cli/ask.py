@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from multiroute_core.cli.arguments import ROUTES, build_router, parse_count, parse_seconds
+from multiroute_core.cli.arguments import FILE_SUFFIXES, ROUTES, build_router, parse_count, parse_seconds
 from multiroute_core.display import numbers
 from multiroute_core.display.text import printable, printable_lines
 from multiroute_core.errors import ConfigurationError, MultiRouteError
@@ -35,7 +36,7 @@ def add_command(commands: Any) -> None:
 
 def add_question(parser: argparse.ArgumentParser) -> None:
     """Add the question and the routes, which `explain` takes as well."""
-    parser.add_argument("question", help="the question; - reads it from stdin")
+    parser.add_argument("question", nargs="?", help="the question; - reads it from stdin")
     parser.add_argument("--routes", nargs="+", action="extend", default=[], metavar="FILE | ROUTE", help=ROUTES)
     parser.add_argument("--model", metavar="NAME", help="only routes with this name or model")
     parser.add_argument("--strategy", metavar="NAME", help="how the routes are ranked, such as cheapest")
@@ -43,15 +44,27 @@ def add_question(parser: argparse.ArgumentParser) -> None:
 
 
 def read_question(options: argparse.Namespace) -> str:
-    """Return the question.
+    """Return the question, and take it out of the routes if it stands behind them.
 
     Raises:
-        ConfigurationError: It is empty.
+        ConfigurationError: It is missing or empty.
     """
-    question = sys.stdin.read() if options.question == "-" else options.question
+    question = options.question
+    if question is None:
+        question = _take_question(options.routes)
+    if question == "-":
+        question = "" if sys.stdin is None else sys.stdin.read()  # pyright: ignore[reportUnnecessaryComparison]
     if not question.strip():
         raise ConfigurationError("The question is empty; write it in quotes, or give - to read it from stdin.")
     return question
+
+
+def _take_question(words: list[str]) -> str:
+    """Take the question out of the words of `--routes`, which takes all that follow, the question too."""
+    is_route = words and (re.fullmatch(r"\w+[:/]\S+", words[-1]) or words[-1].lower().endswith(FILE_SUFFIXES))
+    if not words or is_route:
+        raise ConfigurationError('There is no question; write it in quotes: multiroute ask "Why is the sky blue?"')
+    return words.pop()
 
 
 def read_call_options(options: argparse.Namespace) -> dict[str, Any]:

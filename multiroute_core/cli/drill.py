@@ -8,7 +8,7 @@ import logging
 import shutil
 from typing import Any
 
-from multiroute_core.cli.arguments import parse_number
+from multiroute_core.cli.arguments import ROUTES, parse_number
 
 
 def add_command(commands: Any) -> None:
@@ -20,7 +20,7 @@ def add_command(commands: Any) -> None:
         "an outage. Vendors are simulated and time is virtual: nothing is sent and nothing is spent. Exit code 0: all "
         "requests are answered, 1: some are not, 2: wrong arguments.",
     )
-    parser.add_argument("routes", nargs="+", metavar="FILE | PROVIDER:MODEL", help="a configuration file, or routes")
+    parser.add_argument("routes", nargs="*", metavar="FILE | PROVIDER:MODEL", help=ROUTES)
     parser.add_argument(
         "--outage",
         action="append",

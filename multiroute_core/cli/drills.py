@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from multiroute_core.cli.arguments import find_file
+from multiroute_core.cli.arguments import advising_arguments, find_file
 from multiroute_core.configuration.inspection import inspect_file
 from multiroute_core.display import numbers, plain
 from multiroute_core.display.text import printable
@@ -144,7 +144,8 @@ def read_arguments(words: Sequence[str]) -> dict[str, Any]:
     """
     path = find_file(words)
     if path is None:
-        return {"routes": [Route(word) for word in words]}
+        with advising_arguments():
+            return {"routes": [Route(word) for word in words] or list(registry.routes_of_environment())}
     inspection = inspect_file(path, Router, Router._check_arguments)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     inspection.problems.raise_all()
     routes = [one.route for one in inspection.routes if one.route is not None] or registry.routes_of_environment()

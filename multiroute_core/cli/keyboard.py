@@ -24,7 +24,7 @@ def reading_keys(stop: str) -> Generator[Callable[[float], bool], None, None]:
         terminal = sys.stdin.fileno()
         settings = termios.tcgetattr(terminal)
         is_ours = _is_in_foreground(terminal)
-    except (ImportError, OSError, ValueError):  # Windows, a pipe, or no stdin: termios.error is an OSError
+    except (AttributeError, ImportError, OSError, ValueError):  # no stdin, Windows, or a pipe
         yield _wait
         return
     except Exception as error:

@@ -14,10 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import multiroute_core
-from multiroute_core.cli import ask, check, drill, explain, importing, report, tail, watch
 from multiroute_core.display.text import printable_lines
 from multiroute_core.errors import MultiRouteError
-from multiroute_core.serving.command import add_commands as add_serving_commands
 
 EXAMPLES = """examples:
   multiroute check routes.toml
@@ -41,12 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: that of the command, 2 if an argument cannot be used, or 130 after Ctrl-C.
     """
-    _replace_closed_streams()
-    options = build_parser().parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     try:
+        _replace_closed_streams()
+        options = build_parser().parse_args(arguments)
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
         code: int = options.run(options)
         sys.stdout.flush()  # a full disk or a closed pipe is noticed here, and not at exit
     except MultiRouteError as error:
@@ -81,6 +79,10 @@ def _discard_output() -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
+    # Imported here: Ctrl-C during the imports, which take most of the start, ends in `main` and not in a traceback.
+    from multiroute_core.cli import ask, check, drill, explain, importing, report, tail, watch
+    from multiroute_core.serving.command import add_commands as add_serving_commands
+
     parser = argparse.ArgumentParser(
         prog="multiroute",
         description="Checks routes, asks them, reports their calls, and serves them.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import select
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +21,12 @@ from multiroute_core.report.source import Source, source
 
 BEAT_SECONDS = 1.0
 """Seconds between two looks at the ledger."""
+
+PERIODS = tuple(60.0 * 8**power for power in range(8))
+"""How far back the last requests are searched for, in seconds: a minute to four years, and then the whole ledger."""
+
+LONGEST_REQUEST = 900.0
+"""How long before the end of a request its first attempt may have ended, in seconds."""
 
 
 def add_command(commands: Any) -> None:
@@ -43,7 +50,7 @@ def _tail(options: argparse.Namespace) -> int:
     write = _write_json if options.json else _write_line
     with contextlib.closing(source(options.ledger)) as ledger:
         try:
-            follow(ledger, write, lines=options.lines, is_endless=not options.once)
+            follow(ledger, write, lines=options.lines, is_endless=not options.once, pause=_pause)
         except KeyboardInterrupt:
             return 0
     return 0
@@ -71,9 +78,8 @@ def follow(
     Raises:
         MultiRouteError: The first read fails. Later failures are written to stderr once, and the read is retried.
     """
-    follower = Follower()
-    earlier = follower.collect(ledger.read(), now() if is_endless else now() + QUIET_SECONDS)
-    for request in earlier[len(earlier) - lines :] if lines < len(earlier) else earlier:
+    follower, earlier = _read_earlier(ledger, lines, now() if is_endless else now() + QUIET_SECONDS)
+    for request in earlier:
         write(request)
     problem = ""
     while is_endless:
@@ -88,6 +94,37 @@ def follow(
         problem = ""
         for request in finished:
             write(request)
+
+
+def _read_earlier(ledger: Source, lines: int, now: float) -> tuple[Follower, list[FinishedRequest]]:
+    """Return the last requests, and what was read of them; only as much of a large ledger is read as they need."""
+    for seconds in PERIODS:
+        start = now - seconds
+        follower = Follower()
+        requests = follower.collect(ledger.read(since=start - LONGEST_REQUEST), now)
+        requests = [one for one in requests if one.last.ended_at >= start]  # of others, attempts may be missing
+        if len(requests) >= lines:
+            return follower, requests[len(requests) - lines :]
+    follower = Follower()
+    requests = follower.collect(ledger.read(), now)
+    return follower, requests[max(0, len(requests) - lines) :]
+
+
+def _pause(seconds: float) -> None:
+    """Sleep until the next look at the ledger.
+
+    Raises:
+        BrokenPipeError: The reader of the output has closed it, as `head` does; the next line may never come.
+    """
+    time.sleep(seconds)
+    try:
+        output = sys.stdout.fileno()
+        poll = select.poll()
+    except (AttributeError, OSError, ValueError):  # no file, or no `poll` on this system
+        return
+    poll.register(output, 0)
+    if any(events & select.POLLERR for _, events in poll.poll(0)):
+        raise BrokenPipeError
 
 
 def describe_request(request: FinishedRequest) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
@@ -43,9 +44,27 @@ def _watch(options: argparse.Namespace) -> int:
         if options.once or not console.is_terminal or console.is_dumb_terminal:
             console.print(watch.frame(ledger, options.minutes, time.time(), console.width, read_breakers()))
             return 0
-        with reading_keys("qQ") as pause:
+        with _ending_on_sigterm(), reading_keys("qQ") as pause:
             watch.watch(ledger, console, options.minutes, pause=pause, read_breakers=read_breakers)
     return 0
+
+
+@contextlib.contextmanager
+def _ending_on_sigterm() -> Generator[None, None, None]:
+    """End on SIGTERM, as `timeout` sends it, by an exception, so that the terminal is restored on the way."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    try:
+        earlier = signal.signal(signal.SIGTERM, end)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
 
 
 @contextlib.contextmanager

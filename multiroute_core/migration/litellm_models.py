@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -58,22 +58,47 @@ _SETTINGS = {
 }
 """Settings of a deployment, and those of a route."""
 
+_CHAT = ("chat", "completion", "responses")
+"""The modes of models that answer conversations."""
+
 _CALLS = frozenset({"temperature", "max_tokens", "top_p", "seed", "stop", "tools", "tool_choice"})
-_QUIET = frozenset({"model", "api_key", "api_base", "base_url", "custom_llm_provider", "tags", "use_in_pass_through"})
+_QUIET = frozenset({"model", "api_key", "api_base", "base_url", "custom_llm_provider", "tags"})
+_ENTRY = frozenset({"model_name", "litellm_params", "model_info", "rpm", "tpm"})
+_ENTRA = "left out: for Microsoft Entra ID, a framework's model can be a route in Python, as llm=AzureChatOpenAI(...)."
+_EXPLAINED = {
+    "base_model": "left out: prices go by the name of the model; write them where it has another.",
+    "order": 'left out: with strategy = "priority", routes are tried in the order of the file.',
+    "stream_timeout": "left out: first_token_timeout, at the top of the file, is one for all routes.",
+    **dict.fromkeys(("azure_ad_token", "tenant_id", "client_id", "client_secret", "azure_scope"), _ENTRA),
+}
+"""Members of a deployment that deserve more than that they have no counterpart."""
 _PRICES = {
     "input_cost_per_token": "input",
     "output_cost_per_token": "output",
     "cache_read_input_token_cost": "cache_read",
     "cache_creation_input_token_cost": "cache_write",
 }
+_OTHER_TASKS = re.compile(
+    r"(?:^|[-/_.])(?:embed|embeddings?|whisper|tts|dall-e|gpt-image|moderation|rerank|reranker|transcribe|realtime|sora|"
+    r"imagen|veo|davinci|babbage)(?:$|[-_.:\d])|turbo-instruct",
+    re.IGNORECASE,
+)
+"""Names of models that answer no conversations; a deployment without a `mode` has nothing else that says so."""
+
 _VARIABLE = re.compile(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
 
 
 @dataclass(slots=True)
 class Notes:
-    """What has no counterpart, or differs in meaning: where it stands in LiteLLM's file, and a sentence."""
+    """What has no counterpart, or differs in meaning: where it stands in LiteLLM's file, and a sentence.
+
+    Attributes:
+        entries: The notes.
+        variables: The variables that the file reads already: none of them may hold a secret of the file.
+    """
 
     entries: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    variables: frozenset[str] = frozenset()
     _secrets: dict[str, str] = field(default_factory=dict[str, str], repr=False)
 
     def add(self, where: str, sentence: str) -> None:
@@ -85,7 +110,7 @@ class Notes:
         """Return the variable for a secret: the same one for the same secret, and another one for any other."""
         name = variable
         number = 1
-        while self._secrets.setdefault(name, secret) != secret:
+        while name in self.variables or self._secrets.setdefault(name, secret) != secret:
             number += 1
             name = f"{variable}_{number}"
         return name
@@ -160,31 +185,79 @@ def convert_number(value: Any, where: str, notes: Notes, *, is_positive: bool = 
     return number
 
 
-def convert_models(model_list: Any, notes: Notes) -> list[Deployment]:
-    """Return the deployments of a `model_list`; what cannot be a route is a note."""
+def find_variables(value: Any) -> Iterator[str]:
+    """Yield the variables that a part of LiteLLM's file reads; a route without a key reads its vendor's."""
+    if isinstance(value, Mapping):
+        table = cast("Mapping[Any, Any]", value)
+        for member in table.values():
+            yield from find_variables(member)
+        params = as_table(table.get("litellm_params"))
+        model = str(params.get("model") or "")
+        provider = _VENDORS.get(model.partition("/")[0]) if "/" in model else implied_provider(model)
+        has_key = params.get("api_key") or params.get("litellm_credential_name") or "*" in model
+        if provider is not None and not has_key and _find_mode(params, as_table(table.get("model_info"))) in _CHAT:
+            yield from PROVIDERS[provider].key_variables
+    elif isinstance(value, list):
+        for member in cast("list[Any]", value):
+            yield from find_variables(member)
+    elif (match := _VARIABLE.fullmatch(str(value))) is not None:
+        yield match[1]
+
+
+def _find_mode(params: Mapping[str, Any], info: Mapping[str, Any]) -> Any:
+    """Return the mode of a deployment, `"other"` for a model whose name says that it is not for conversations."""
+    model = str(params.get("model") or "")
+    is_other = _OTHER_TASKS.search(model) is not None or model.startswith("text-completion-")
+    return info.get("mode") or ("other" if is_other else "chat")
+
+
+def convert_models(
+    model_list: Any, notes: Notes, credentials: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Deployment]:
+    """Return the deployments of a `model_list`; what cannot be a route is a note.
+
+    Args:
+        model_list: The list.
+        notes: Receives the notes.
+        credentials: The members of each entry of `credential_list`, by name.
+    """
     deployments: list[Deployment] = []
+    if model_list is not None and not isinstance(model_list, list):
+        notes.add("model_list", "left out: it is not a list.")
     for number, entry in enumerate(cast("list[Any]", model_list) if isinstance(model_list, list) else []):
         where = f"model_list[{number}]"
         members = as_table(entry)
         params = as_table(members.get("litellm_params"))
+        if (values := (credentials or {}).get(str(params.get("litellm_credential_name")))) is not None:
+            params = {**values, **{key: value for key, value in params.items() if key != "litellm_credential_name"}}
         info = as_table(members.get("model_info"))
         group = str(members.get("model_name") or params.get("model") or "")
-        mode = info.get("mode", "chat")
+        mode = _find_mode(params, info)
         if not isinstance(params.get("model"), str):
             notes.add(where, "left out: it has no model, which litellm_params names.")
         elif (variable := _VARIABLE.fullmatch(params["model"])) is not None:
             notes.add(
                 where, f"left out: its model is in the variable {variable[1]}; write it as route = 'provider:model'."
             )
-        elif mode not in ("chat", "completion", "responses"):
+        elif mode == "other":
+            notes.add(where, f"left out: {params['model']!r} is not a chat model; a router answers conversations.")
+        elif mode not in _CHAT:
             notes.add(where, f"left out: mode {mode!r} is not chat; a router answers conversations.")
         elif "*" in f"{group}{params.get('model')}":
             notes.add(where, "left out: a wildcard is not a route; name the models that you use.")
-        elif (route := _convert_model(params, where, notes)) is not None:
+        elif (route := _convert_model(params, group, where, notes)) is not None:
             _convert_settings(route, params, where, notes)
             _convert_prices(route, {**params, **info}, where, notes)
             if isinstance(name := info.get("id"), str):
                 route["name"] = name
+            for key, value in ((str(key), value) for key, value in info.items()):
+                if key not in ("mode", "id") and key not in _PRICES and value is not None:
+                    is_ability = key.startswith(("supports_", "max_"))
+                    reason = "what a model can do is known" if is_ability else "it has no counterpart"
+                    notes.add(f"{where}.model_info.{key}", _EXPLAINED.get(key, f"left out: {reason}."))
+            for key in members:
+                if key not in _ENTRY:
+                    notes.add(f"{where}.{key}", "left out: it has no counterpart.")
             for key in ("rpm", "tpm"):  # older files have them beside `litellm_params`
                 if key in members and (rate := convert_number(members[key], f"{where}.{key}", notes)) is not None:
                     route.setdefault(key, rate)
@@ -197,7 +270,7 @@ def as_table(value: Any) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
-def _convert_model(params: Mapping[str, Any], where: str, notes: Notes) -> dict[str, Any] | None:
+def _convert_model(params: Mapping[str, Any], group: str, where: str, notes: Notes) -> dict[str, Any] | None:
     written = str(params.get("model") or "")
     prefix, slash, rest = written.partition("/")
     if prefix in ("openai", "azure") and rest.startswith(("responses/", "chat/")):
@@ -218,6 +291,9 @@ def _convert_model(params: Mapping[str, Any], where: str, notes: Notes) -> dict[
             )
             return None
         vendor, model = provider, written
+    if not model.strip():
+        notes.add(where, f"left out: {written!r} names no model.")
+        return None
     provider, base_url, variable = _place(vendor, base_url)
     if vendor == "azure":
         if base_url is None:
@@ -236,6 +312,8 @@ def _convert_model(params: Mapping[str, Any], where: str, notes: Notes) -> dict[
     if key is not None and str(key).strip() and key != "none":
         spec = PROVIDERS[provider]
         own = spec.key_variables[0] if base_url is None else variable or _variable_of(vendor)
+        if base_url is not None and own in spec.key_variables:  # the vendor's own key must not be sent to this address
+            own = _variable_of(group)
         text = convert_text(key, own, f"{where}.litellm_params.api_key", notes)
         if base_url is not None or text not in {f"${{{name}}}" for name in spec.key_variables}:
             route["api_key"] = text
@@ -253,7 +331,10 @@ def _is_known(vendor: str) -> bool:
 def _place(vendor: str, base_url: str | None) -> tuple[str, str | None, str]:
     """Return the provider, the address and the variable of the key."""
     if vendor == "azure":
-        return "openai", None if base_url is None else f"{base_url.rstrip('/')}/openai/v1", "AZURE_API_KEY"
+        if base_url is None:
+            return "openai", None, "AZURE_API_KEY"
+        resource = re.sub(r"(?<=[^:/])/openai(?:/.*)?$", "", base_url.partition("?")[0]).rstrip("/")
+        return "openai", f"{resource}/openai/v1", "AZURE_API_KEY"
     if vendor in _ADDRESSES:
         address, variable = _ADDRESSES[vendor]
         if base_url is not None and vendor.startswith("ollama") and not base_url.rstrip("/").endswith("/v1"):
@@ -268,7 +349,8 @@ def _place(vendor: str, base_url: str | None) -> tuple[str, str | None, str]:
 
 
 def _variable_of(vendor: str) -> str:
-    return f"{re.sub(r'[^A-Za-z0-9]+', '_', vendor).upper()}_API_KEY"
+    name = re.sub(r"[^A-Za-z0-9]+", "_", vendor).strip("_").upper()
+    return f"{name}_API_KEY" if name[:1].isalpha() else f"KEY_{name}"
 
 
 def _convert_settings(route: dict[str, Any], params: Mapping[str, Any], where: str, notes: Notes) -> None:
@@ -281,11 +363,15 @@ def _convert_settings(route: dict[str, Any], params: Mapping[str, Any], where: s
                 route[_SETTINGS[name]] = number
         elif name == "api_version" and str(params.get("model", "")).startswith("azure/"):
             continue
+        elif name in _EXPLAINED and value is not None:
+            notes.add(place, _EXPLAINED[name])
         elif name not in _QUIET and name not in _PRICES and value is not None:
             notes.explain(place, name, value)
     tags = params.get("tags")
     if isinstance(tags, list):
         route["tags"] = [str(tag) for tag in cast("list[Any]", tags) if tag is not None]
+    elif tags is not None:
+        notes.add(f"{where}.litellm_params.tags", "left out: it is not a list.")
 
 
 def _convert_prices(route: dict[str, Any], params: Mapping[str, Any], where: str, notes: Notes) -> None:
@@ -293,8 +379,10 @@ def _convert_prices(route: dict[str, Any], params: Mapping[str, Any], where: str
     for key, name in _PRICES.items():
         if params.get(key) is not None:
             number = convert_number(params[key], f"{where}.{key}", notes)
-            if isinstance(number, int | float):  # a variable holds the price of a token, and not that of a million
+            if isinstance(number, int | float):
                 prices[name] = round(float(number) * 1_000_000, 9)
+            elif number is not None:
+                notes.add(f"{where}.{key}", "left out: the variable holds the price of a token, and not of a million.")
     if "input" in prices and "output" in prices:
         route["prices"] = prices
     elif prices:

@@ -83,7 +83,7 @@ def address_of(route: Route) -> str | None:
         address = getattr(route.llm, "address", None)
         return address if isinstance(address, str) and address else None
     spec = PROVIDERS.get(route.provider)
-    return None if spec is None else os.environ.get(spec.base_url_variable) or None
+    return None if spec is None else os.environ.get(spec.base_url_variable, "").strip() or None
 
 
 def provider_at(address: str, providers: Sequence[Provider]) -> str | None:

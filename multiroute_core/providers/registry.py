@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from multiroute_core._util.redaction import Secret, conceal
+from multiroute_core._util.redaction import Address, Secret, conceal
 from multiroute_core._util.traceback import hide_from_pytest as __tracebackhide__  # noqa: F401
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.provider_table import PROVIDERS
 from multiroute_core.providers import capabilities, models
 from multiroute_core.providers.capabilities import RouteCapabilities
 from multiroute_core.providers.provider import Provider
-from multiroute_core.route import Route, find_key_fault
+from multiroute_core.route import Route, find_address_fault, find_key_fault
 
 logger = logging.getLogger("multiroute_core")
 
@@ -66,6 +66,7 @@ def build(route: Route) -> Provider:
     if spec.is_local:
         return provider_class(route.model)
     key = api_key(route)
+    check_address(route)
     try:
         return provider_class(key, base_url(route))
     except ImportError as error:
@@ -176,7 +177,26 @@ def base_url(route: Route) -> str | None:
     The variable is read here, as the SDK would read it, because it may contain a password, which must not be logged.
     """
     spec = PROVIDERS[route.provider]
-    return route.base_url or conceal(os.environ.get(spec.base_url_variable) or None) or spec.base_url
+    if route.base_url:
+        return route.base_url
+    address = os.environ.get(spec.base_url_variable)
+    if address is not None and not address.strip():
+        return spec.sdk_base_url or spec.base_url  # an SDK would send to the empty address: every call would fail
+    return conceal(address) or spec.base_url
+
+
+def check_address(route: Route) -> None:
+    """Check the address that a route has from the environment; `Route` checks its own.
+
+    Raises:
+        ConfigurationError: No request can be sent to it.
+    """
+    variable = PROVIDERS[route.provider].base_url_variable
+    address = "" if route.base_url is not None else os.environ.get(variable, "")
+    if address.strip() and (expected := find_address_fault(address)):
+        raise ConfigurationError(
+            f"Route {route.name!r} has no valid address: {variable}={Address(address)!r}; expected {expected}."
+        )
 
 
 def identity(route: Route) -> tuple[str | int | None, ...]:

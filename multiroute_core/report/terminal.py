@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ LEFT_TO_RIGHT = "\u200e"
 
 GAP = 3
 """Columns between two columns of a table."""
+
+NAME_WIDTH = 16
+"""Columns that a name keeps where it is folded; a table with less room for it loses columns instead."""
 
 
 def text(report: ReportData) -> str:
@@ -69,22 +73,33 @@ def renderable(report: ReportData) -> RenderableType:
     if any(bucket.answers or bucket.costs for bucket in report.buckets):
         parts += [words(""), _line(report)]
     for part in sections(report):
-        parts += [words(""), section(part)]
+        parts += [words(""), _FoldedTable(part)]
     if footnotes := notes(report):
         parts += [words(""), *(words(f"• {note}", style="yellow") for note in footnotes)]
     return module("console").Group(*parts)
 
 
-def section(part: Section, width: int | None = None) -> RenderableType:
+class _FoldedTable:
+    """One table of a report, which folds its names to the width of the console."""
+
+    def __init__(self, part: Section) -> None:
+        self._part = part
+
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[RenderableType]:
+        yield section(self._part, options.max_width, NAME_WIDTH)
+
+
+def section(part: Section, width: int | None = None, name_width: int | None = None) -> RenderableType:
     """Renders one table.
 
     Args:
         part: The table.
-        width: The width in columns: a table that does not fit loses columns from the right, until its names are whole.
-            None folds names instead.
+        width: The width in columns: a table that does not fit loses columns from the right, until its names fit. None
+            keeps all columns.
+        name_width: The columns to which a name may be folded; None keeps names whole.
     """
     if width is not None:
-        part = _narrow(part, width)
+        part = _narrow(part, width, name_width)
     words = module("text").Text
     grid = module("table").Table(
         title=part.title,
@@ -96,7 +111,8 @@ def section(part: Section, width: int | None = None) -> RenderableType:
     )
     for place, head in enumerate(part.heads):
         if place in part.words:
-            grid.add_column(head, overflow="fold", min_width=8)
+            longest = max((display_width(row[place]) for row in part.rows), default=0)
+            grid.add_column(head, overflow="fold", min_width=min(max(longest, 8), name_width or 8))
         else:
             grid.add_column(head, justify="right", no_wrap=True)
     for row in part.rows:
@@ -118,9 +134,11 @@ def module(name: str) -> Any:
         ) from error
 
 
-def _narrow(part: Section, width: int) -> Section:
+def _narrow(part: Section, width: int, name_width: int | None) -> Section:
     """Returns a table without the columns for which there is no room."""
     widths = [max(map(display_width, column)) + GAP for column in zip(part.heads, *part.rows, strict=True)]
+    if name_width is not None:
+        widths = [min(one, name_width + GAP) if place in part.words else one for place, one in enumerate(widths)]
     count = len(widths)
     while count > part.least and sum(widths[:count]) > width:
         count -= 1

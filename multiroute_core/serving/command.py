@@ -8,6 +8,8 @@ from typing import Any
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.serving.keys import create_key, hash_key
 
+_HIGHEST_PORT = 65_535
+
 
 def add_commands(commands: Any) -> None:
     """Add the commands to the subparsers of `multiroute`."""
@@ -78,7 +80,7 @@ def _create_key(options: argparse.Namespace) -> int:
 
 
 def _port(text: str) -> int:
-    return _number(text, 0, 65_535)
+    return _number(text, 0, _HIGHEST_PORT)
 
 
 def _count(text: str) -> int:
@@ -87,5 +89,6 @@ def _count(text: str) -> int:
 
 def _number(text: str, low: int, high: int) -> int:
     if not text.isdecimal() or not low <= int(text) <= high:
-        raise argparse.ArgumentTypeError(f"{text!r} is not valid; expected a whole number of at least {low}")
+        expected = f"from {low} to {high}" if high <= _HIGHEST_PORT else f"of at least {low}"
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid; expected a whole number {expected}")
     return int(text)

@@ -68,7 +68,7 @@ def find_api(path: str) -> Api:
 
 
 class ModelCatalogue:
-    """The models that a client may name: routes, their models, and `auto`.
+    """The models that a client may name: tags of routes, routes, their models, and `auto`.
 
     Args:
         routes: The routes.
@@ -76,6 +76,7 @@ class ModelCatalogue:
     Attributes:
         routes: The routes.
         owners: The provider of each name.
+        tags: The names that are tags: all routes with the tag may answer, which is a model group of other gateways.
         aliases: Further names, which are not listed.
     """
 
@@ -85,6 +86,8 @@ class ModelCatalogue:
         for route in routes:
             self.owners.setdefault(route.name, route.provider)
             self.owners.setdefault(route.model, route.provider)
+        self.tags = {tag for route in routes for tag in route.tags}
+        self.owners |= {tag: "multiroute" for tag in sorted(self.tags) if tag not in self.owners}
         self.aliases = {f"{route.provider}:{route.model}" for route in routes}
 
 
@@ -153,7 +156,10 @@ class Service:
                     param="model",
                     code="model_not_found",
                 )
-            options["model"] = call.model
+            if call.model in catalogue.tags:  # before a route of that name: the tag has its backups too
+                options["route_tags"] = {call.model}
+            else:
+                options["model"] = call.model
         return replace(call, options=options)
 
     def list_models(self) -> JSON:

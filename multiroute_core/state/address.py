@@ -66,8 +66,8 @@ class Address:
             settings = dict(redis.connection.parse_url(url))
         except ValueError:  # its text may contain a part of the password
             raise ConfigurationError(
-                f"The {scheme}:// URL is not valid; special characters in its password must be percent-encoded, "
-                "as in redis://:p%2Fw@host:6379/0."
+                f"The {scheme}:// URL is not valid; special characters in its password must be percent-encoded, and "
+                "its port a number up to 65535, as in redis://:p%2Fw@host:6379/0."
             ) from None
         for name in parse_qs(parts.query, keep_blank_values=True):
             if name not in SETTINGS and not name.startswith("ssl_"):

@@ -1,6 +1,7 @@
 """Arguments, streams and exit codes that all commands share."""
 
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -59,3 +60,31 @@ def test_closed_streams_are_no_failure(monkeypatch):
     assert main(["key", "shop"]) == 0
     sys.stdout.close()
     sys.stderr.close()
+
+
+def test_a_closed_stdin_is_an_empty_question(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)  # as `<&-` leaves it
+    done = run("ask", "-", "--routes", "openai:gpt-6.1-sol")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("multiroute: The question is empty;")
+
+
+def test_advice_is_for_the_command_line(monkeypatch):
+    for name in [name for name in os.environ if name.endswith("_API_KEY")]:
+        monkeypatch.delenv(name)
+    for command in (("check",), ("ask", "Hi"), ("explain", "Hi"), ("drill", "--outage", "openai")):
+        done = run(*command)
+        assert done.returncode == 2
+        assert "give a configuration file, or routes such as openai:gpt-6.1-sol, or set one of" in done.stderr
+    monkeypatch.setenv("OPENAI_API_KEY", "a-key-of-the-test")
+    done = run("ask", "Hi", "--routes", "openai:gpt-6.1-sol", "anthropic:claude-sonnet-5-5")
+    assert done.stderr.endswith("has no API key: set ANTHROPIC_API_KEY, or leave the route out.\n")
+
+
+def test_ctrl_c_during_the_start_is_exit_code_130(monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("multiroute_core.cli.main.build_parser", interrupt)
+    done = run("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

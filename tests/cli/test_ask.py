@@ -81,3 +81,13 @@ def test_explain_keeps_names_whole_on_a_narrow_terminal(routes):
     routes.write_text(text)
     done = run("explain", "Hello", "--routes", routes, columns=30)
     assert "a-route-with-a-very-long-name-indeed" in done.stdout.split()
+
+
+def test_the_question_may_stand_behind_the_routes(routes):
+    for question in ("Why is the sky blue: dust, or air?", "Hello"):
+        assert run("ask", "--routes", routes, question).stdout == "OK\n"
+        assert "number 1 in the configured order" in run("explain", "--routes", routes, question).stdout
+    for words in ((), ("--routes", routes), ("--routes", "openai:gpt-6.1-sol"), ("--routes", "openai/gpt-6.1-sol")):
+        done = run("ask", *words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("multiroute: There is no question; write it in quotes:")

@@ -235,7 +235,7 @@ def test_names_are_whole_on_a_narrow_terminal(server, keys, tmp_path):
         (["nowhere.toml"], "'nowhere.toml' does not exist"),
         (["gpt-4.1"], "gpt-4.1"),
         (["routes.toml", "openai:gpt-4.1"], "not both"),
-        ([], "No routes: pass routes"),
+        ([], "No routes: give a configuration file, or routes such as openai:gpt-6.1-sol, or set one of"),
         (["openai:gpt-4.1", "--timeout", "0"], "greater than 0"),
     ],
 )

@@ -17,6 +17,7 @@ import pytest
 import multiroute_core
 from multiroute_core import AuthenticationError, Router
 from multiroute_core.cli import main as cli
+from multiroute_core.cli.keyboard import reading_keys
 from multiroute_core.ledger.sqlite_file import APPLICATION, VERSION
 from multiroute_core.testing import Answer, Fail, scripted_route
 from tests.cli.runs import run
@@ -56,6 +57,21 @@ class TestReport:
             assert (done.returncode, done.stderr) == (0, "")
             assert re.search(r"Spent +\$6.00", done.stdout)
             assert "timeout" in done.stdout
+
+    @pytest.mark.parametrize("columns", [40, 52, 60, 80])
+    def test_a_narrow_terminal_loses_columns_and_no_names(self, ledger, columns):
+        long = "anthropic:claude-sonnet-5-5-in-the-office"
+        path = ledger(record(1, route="openai:gpt"), record(2, route=long), failure(3, route=long))
+        lines = run("report", path, columns=columns).stdout.splitlines()
+        assert max(map(len, lines)) <= columns
+        start = lines.index(next(line for line in lines if line.startswith("By route")))
+        table = lines[start : start + 10]
+        heads = next(line for line in table if "cost" in line)
+        assert "…" not in "".join(table)
+        width = heads.index("cost") - 1  # the first column is that of the names, and numbers are on the right
+        names = "".join(line[:width].split("  ")[0].strip() for line in table[4:])
+        assert long in names
+        assert "openai:gpt" in names
 
     def test_writes_the_page(self, ledger, tmp_path):
         page = tmp_path / "page.html"
@@ -303,6 +319,23 @@ class TestWatch:
         assert child.wait(20) == 0
         screen.waits_for("\x1b[?1049l")
         assert termios.tcgetattr(screen.file) == before
+
+    @pytest.mark.slow
+    def test_sigterm_restores_the_terminal(self, ledger):
+        path = ledger(record(ended_at=time.time() - 5))
+        screen, child = terminal(sys.executable, "-m", "multiroute_core.cli", "watch", path)
+        before = termios.tcgetattr(screen.file)
+        screen.waits_for("1 request,")
+        child.send_signal(signal.SIGTERM)  # as `timeout 60 multiroute watch …` does
+        assert child.wait(20) == 128 + signal.SIGTERM
+        screen.waits_for("\x1b[?1049l")
+        screen.waits_for("\x1b[?25h")  # the cursor
+        assert termios.tcgetattr(screen.file) == before
+
+    def test_keys_of_a_closed_stdin_are_no_failure(self, monkeypatch):
+        monkeypatch.setattr("sys.stdin", None)
+        with reading_keys("q") as pause:
+            assert pause(0.0) is False
 
 
 class Screen:

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import subprocess
+import sys
 
 import hypothesis.strategies as st
 from hypothesis import given, settings
@@ -117,3 +119,52 @@ def test_a_ledger_that_is_replaced_is_followed_by_its_name(ledger, tmp_path, cap
         follow(one, written.append, lines=5, is_endless=True, now=lambda: NOON + 101, pause=pause)
     assert [request.last.request_id for request in written] == ["a", "b"]
     assert "now.db' does not exist" in capsys.readouterr().err
+
+
+class CountedSource:
+    """A source that counts the records that are read."""
+
+    def __init__(self, path):
+        self.source = source(str(path))
+        self.counts = []
+
+    def read(self, since=None, until=None):
+        records = list(self.source.read(since, until))
+        self.counts.append(len(records))
+        return iter(records)
+
+    def summarize(self, since=None, until=None):
+        return self.source.summarize(since, until)
+
+    def close(self):
+        self.source.close()
+
+
+def test_only_the_end_of_a_large_ledger_is_read(ledger):
+    # One request a minute: an overloaded route, 400 s later the answer of the next one.
+    minutes = [60 * number for number in range(600)]
+    first = [failure(at, request_id=f"r{at}", outcome="overloaded") for at in minutes]
+    path = ledger(*first, *(record(at + 400, request_id=f"r{at}") for at in minutes))
+    now = NOON + minutes[-1] + 401
+    for lines in (0, 1, 7, 60, 600, 10_000):
+        with contextlib.closing(CountedSource(path)) as counted:
+            shown = []
+            follow(counted, shown.append, lines=lines, is_endless=False, now=lambda: now)
+        assert [one.last.request_id for one in shown] == [f"r{at}" for at in minutes][600 - min(lines, 600) :]
+        assert all(len(one.attempts) == 2 for one in shown)  # an attempt before the period is there too
+        if lines <= 7:
+            assert max(counted.counts) < 100
+    with contextlib.closing(CountedSource(path)) as counted:  # nothing was written for ten years
+        shown = []
+        follow(counted, shown.append, lines=3, is_endless=False, now=lambda: now + 3.2e8)
+        assert len(shown) == 3
+
+
+def test_a_reader_that_closes_the_pipe_ends_it(ledger):
+    path = ledger(record(1))
+    command = [sys.executable, "-m", "multiroute_core.cli", "tail", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tail:
+        assert tail.stdout.readline().startswith("12:00:01")
+        tail.stdout.close()  # nothing more is written to the ledger
+        assert tail.wait(timeout=60) == 0
+        assert tail.stderr.read() == ""

@@ -222,6 +222,7 @@ def test_a_router_with_everything(tmp_path, monkeypatch):
         assert len(list((tmp_path / "metrics").iterdir())) == 1, "a file is checked before anything is opened"
         assert router.file == tmp_path / "routes.toml"
         assert pickle.loads(pickle.dumps(Router([ROUTE["route"]]))).file is None
+        router.ledger.close()
         assert "sk-a" not in repr(router) + str(router) + repr(router._configuration) + repr(vars(router))
     del router
     gc.collect()

@@ -12,7 +12,9 @@ from multiroute_core.testing import (
     Answer,
     DialectServer,
     DropConnection,
+    Fail,
     Failure,
+    Hang,
     dialect_route,
     scripted_route,
 )
@@ -157,6 +159,9 @@ def test_a_string_or_a_list_in_place_of_a_behaviour_is_refused():
         dialect_route("groq", "choice_error")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ConfigurationError, match=r"is a str; expected Failure\('choice_error'\)"):
         DialectServer("groq", "choice_error")  # pyright: ignore[reportArgumentType]
+    for behaviour in (Hang(), Fail(), DropConnection()):
+        with pytest.raises(ConfigurationError, match="expected an Answer or a Failure"):
+            DialectServer("groq", behaviour)
     with pytest.raises(ConfigurationError, match="is a list; expected an Answer or a Failure"):
         DialectServer("groq", [Answer()])  # pyright: ignore[reportArgumentType]
 

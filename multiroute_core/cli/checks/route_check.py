@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import threading
 import time
@@ -14,7 +13,15 @@ from typing import Any
 from multiroute_core._util.redaction import SHORTEST_SECRET, redact_url, without_secret
 from multiroute_core.cli.checks.addresses import explain_address
 from multiroute_core.cli.checks.at_once import run_at_once
+from multiroute_core.cli.checks.descriptions import (
+    describe_capabilities,
+    describe_key,
+    describe_limits,
+    explain_unknown_model,
+)
 from multiroute_core.cli.checks.failures import explain_failure, read_message
+from multiroute_core.cli.checks.keys import explain_key
+from multiroute_core.cli.checks.proxies import find_proxy
 from multiroute_core.cli.checks.results import Code, Problem, RouteResult
 from multiroute_core.configuration.places import KeyPath
 from multiroute_core.display.text import printable
@@ -22,14 +29,13 @@ from multiroute_core.errors import ConfigurationError
 from multiroute_core.parsing.arguments import build
 from multiroute_core.pricing.prices import Prices
 from multiroute_core.pricing.sellers import address_of
-from multiroute_core.provider_table import PROVIDERS, implied_provider
+from multiroute_core.provider_table import PROVIDERS
 from multiroute_core.providers import registry
 from multiroute_core.providers.headroom import headroom
 from multiroute_core.providers.model_list import ListedModel, check_key, fetch_model, fetch_models, find_model
 from multiroute_core.providers.provider import NoAnswer, Provider
 from multiroute_core.providers.registry import MissingPackageError
 from multiroute_core.providers.retirements import READ_ON, find_retirement
-from multiroute_core.resilience.provider_limits import Level
 from multiroute_core.route import Route
 from multiroute_core.runtime.deadline import Deadline
 from multiroute_core.runtime.run_sync import run
@@ -150,7 +156,10 @@ class RouteCheck:
         self._task = task
         self._route = route
         self._context = context
-        self._address = redact_url(registry.base_url(route) or "") or f"the API of {route.provider}"
+        address = registry.base_url(route) or ""
+        self._address = redact_url(address) or f"the API of {route.provider}"
+        if route.base_url is None and address_of(route) is not None:
+            self._address += f" ({PROVIDERS[route.provider].base_url_variable})"
         self.result = RouteResult(route.name, route.provider, route.model)
         self.problems: list[Problem] = []
 
@@ -164,6 +173,9 @@ class RouteCheck:
         self._check_retirement(None)
 
     def _check_server(self) -> None:
+        if not self._has_valid_address():
+            self._check_presence_of_key()
+            return
         provider = self._check_package()
         has_key = self._check_presence_of_key()
         if provider is None:
@@ -197,13 +209,24 @@ class RouteCheck:
         self.result.package = "installed"
         return provider
 
+    def _has_valid_address(self) -> bool:
+        """Whether the variable with the address, if the route has none of its own, can be used."""
+        if self._route.llm is not None:
+            return True
+        try:
+            registry.check_address(self._route)
+        except ConfigurationError as error:
+            self._add("address", str(error), "base_url")
+            return False
+        return True
+
     def _check_presence_of_key(self) -> bool:
         route = self._route
         if "api_key" in self._task.rejected:
             self.result.key = "missing"  # the file's own problem says why
             return False
         is_missing = bool(registry.missing_key_variables(route))
-        self.result.key = "missing" if is_missing else self._task.key_source or _describe_key(route)
+        self.result.key = "missing" if is_missing else self._task.key_source or describe_key(route)
         if _has_valid_key(route):
             return True
         try:
@@ -232,7 +255,7 @@ class RouteCheck:
         if listed is None:
             self.result.model_status = "unknown"
             if not self._check_retirement(None):
-                self._add("model", _explain_unknown_model(self._address, self._route, models), "route")
+                self._add("model", explain_unknown_model(self._address, self._route, models), "route")
             return False
         self.result.model_status = "listed"
         self.result.window = listed.window or self.result.window
@@ -311,14 +334,25 @@ class RouteCheck:
     def _add_failure(self, error: Exception, provider: Provider, code: Code | None = None) -> None:
         failure = provider.classify(error)
         seconds = self._context.timeout
+        proxy = find_proxy(registry.base_url(self._route))
         is_own = address_of(self._route) is None
-        kind, message = explain_failure(error, failure, self._address, self.result.key, seconds, is_own=is_own)
+        kind, message = explain_failure(
+            error, failure, self._address, self._describe_sent_key(), seconds, is_own=is_own, proxy=proxy
+        )
         if kind == "authentication":
             self.result.key_status = "refused"
         if code == "answer" and kind == "server":
             kind, message = code, f"the model did not answer: {read_message(failure)}."
         key = {"authentication": "api_key", "answer": "route"}
         self._add(kind, message, key.get(kind, "base_url"))
+
+    def _describe_sent_key(self) -> str:
+        """Return where the key comes from, and what is seen at once in it; empty if none is sent."""
+        source = self.result.key
+        if self._route.llm is not None or source == "not needed":
+            return "" if source == "not needed" else source
+        hint = explain_key(str(registry.api_key(self._route)), self._route.provider)
+        return f"{source}: {hint}" if hint else source
 
     def _add(self, code: Code, message: str, key: str = "", *, is_warning: bool = False) -> None:
         """Add a problem at one of the route's keys; the key of the route itself if that one is not written."""
@@ -335,26 +369,6 @@ class RouteCheck:
             if len(key) >= SHORTEST_SECRET:
                 message = without_secret(message, key)
         return printable(message)
-
-
-def describe_capabilities(route: Route, offers: frozenset[str]) -> tuple[str, ...]:
-    """Return what a route supports, in words."""
-    traits = registry.traits(route)
-    words = {"image": "images", "document": "documents", "audio": "audio", "video": "video"}
-    names = ["tools"] if "tools" in offers else []
-    names += [word for kind, word in words.items() if kind in offers]
-    names += ["JSON schema"] if traits.json_schema else []
-    return tuple([*names, "reasoning"] if traits.reasoning != "none" else names)
-
-
-def describe_limits(levels: Sequence[tuple[str, Level | None]]) -> str:
-    """Return the limits that headers report: what remains of each."""
-    texts = (
-        f"{level.remaining:,.0f} of {level.limit:,.0f} {kind.replace('_', ' ')}"
-        for kind, level in levels
-        if level is not None
-    )
-    return ", ".join(texts)
 
 
 def check_routes(
@@ -392,24 +406,3 @@ def _has_valid_key(route: Route) -> bool:
     except ConfigurationError:
         return False
     return True
-
-
-def _describe_key(route: Route) -> str:
-    """Return where the key of a route comes from."""
-    spec = PROVIDERS.get(route.provider)
-    if spec is None or spec.is_local:
-        return "not needed"
-    if route.api_key:
-        return "in the file"
-    return registry.key_variable(route) or "not needed"
-
-
-def _explain_unknown_model(address: str, route: Route, models: dict[str, ListedModel]) -> str:
-    model = route.model
-    if not models:
-        return f"{address} lists no models, so it does not serve {model!r} either; load the model there."
-    near = difflib.get_close_matches(model, models, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]!r}?" if near else f"it lists {len(models):,} others; correct the name."
-    if not near and (vendor := implied_provider(model)) not in (None, route.provider):
-        hint = f"it is a model of {vendor}: write '{vendor}:{model}'."
-    return f"{address} does not list the model {model!r}; {hint}"

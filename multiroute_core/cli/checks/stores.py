@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from multiroute_core.cache.sqlite_file import APPLICATION
 from multiroute_core.cli.checks.results import Problem
 from multiroute_core.configuration.places import KeyPath
 from multiroute_core.errors import ConfigurationError
@@ -29,6 +31,18 @@ def find_stores(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
             yield (key,), str(value)
         elif isinstance(value, dict) and isinstance(store := cast("dict[str, Any]", value).get("store"), str):
             yield (key, "store"), str(store)
+
+
+def find_shared_file(stores: Sequence[tuple[KeyPath, str]]) -> Iterator[Problem]:
+    """Yield a problem where two stores are one file: the second one to be opened finds the other's tables."""
+    first_kinds: dict[Path, str] = {}
+    for path, place in stores:
+        with contextlib.suppress(ConfigurationError):  # a problem of that store
+            file = Path(path_of(place)).expanduser().absolute()
+            kind = first_kinds.setdefault(file, str(path[0]))
+            if kind != path[0]:
+                message = f"The {path[0]} has the file of the {kind}, {str(file)!r}; give one of them another path."
+                yield Problem("store", message, path)
 
 
 def check_store(path: KeyPath, place: str, seconds: float) -> Problem | None:
@@ -77,6 +91,8 @@ def _check_redis(url: str, kind: str, seconds: float) -> str:
         return f"Redis at {address.where} cannot be used: {error}; correct the address."
     except (redis.exceptions.RedisError, OSError) as error:
         reason = str(error).rstrip(".") or type(error).__name__
+        if "SSL" in reason and url.startswith("rediss:"):
+            return f"Redis at {address.where} cannot be used over TLS ({reason}); without TLS, write redis:// instead."
         return (
             f"Redis at {address.where} does not answer ({reason}); start it, or correct the address: {_EFFECT[kind]}."
         )
@@ -102,6 +118,8 @@ def _check_file(path: Path, kind: str) -> str:
 
 def _check_ledger(path: Path) -> str:
     try:
+        if path.is_file() and not path.stat().st_size and not path.with_name(f"{path.name}-wal").exists():
+            return ""  # a router makes a ledger of an empty file
         source(str(path)).close()
     except ConfigurationError as error:
         if "which migrates the file" in str(error):
@@ -123,6 +141,21 @@ def _check_cache(path: Path) -> str:
             head = file.read(16)
     except OSError as error:
         return f"The cache {str(path)!r} cannot be used: {error.strerror}; {advice}."
-    return (
-        "" if not head or head.startswith(b"SQLite format 3") else f"The file {str(path)!r} is not a cache; {advice}."
-    )
+    if not head:
+        return ""
+    try:
+        is_cache = head.startswith(b"SQLite format 3") and _belongs_to_cache(path)
+    except sqlite3.Error as error:
+        return f"The cache {str(path)!r} cannot be used: {error}; {advice}."
+    return "" if is_cache else f"The file {str(path)!r} is not a cache; {advice}."
+
+
+def _belongs_to_cache(path: Path) -> bool:
+    """Whether a database is a cache, or has no tables yet."""
+    # Not mode=ro: SQLite must recover what a killed process left behind before it can read the file.
+    address = f"{path.resolve().as_uri()}?mode=rw"
+    with contextlib.closing(sqlite3.connect(address, uri=True, timeout=1.0)) as db:
+        db.execute("PRAGMA query_only = ON")
+        owner: int = db.execute("PRAGMA application_id").fetchone()[0]
+        tables: int = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    return owner == APPLICATION or not (owner or tables)

@@ -10,9 +10,11 @@ from typing import Any, cast
 
 from multiroute_core.budgets.budget import Budget
 from multiroute_core.budgets.tracker import explain_unknown_price
+from multiroute_core.cli.arguments import advising_arguments
+from multiroute_core.cli.checks.idle_settings import find_idle_settings
 from multiroute_core.cli.checks.results import CheckResult, Problem, RouteResult
 from multiroute_core.cli.checks.route_check import CheckContext, RouteTask, check_routes
-from multiroute_core.cli.checks.stores import check_store, find_stores
+from multiroute_core.cli.checks.stores import check_store, find_shared_file, find_stores
 from multiroute_core.configuration.inspection import InspectedRoute, Inspection, inspect_file
 from multiroute_core.configuration.places import KeyPath, show_path
 from multiroute_core.display.text import printable
@@ -37,7 +39,8 @@ def check_names(names: Sequence[str], context: CheckContext, on_done: OnDone = i
     Raises:
         ConfigurationError: A name is not a route, or there are no routes.
     """
-    routes = [Route(name) for name in names] if names else list(registry.routes_of_environment())
+    with advising_arguments():
+        routes = [Route(name) for name in names] if names else list(registry.routes_of_environment())
     result = CheckResult()
     for name, count in Counter(route.name for route in routes).items():
         if count > 1:
@@ -58,7 +61,8 @@ def check_file(path: Path, context: CheckContext, on_done: OnDone = ignore_progr
     names = {one.path: one.name for one in inspection.routes if one.name != show_path(one.path)}
     result.problems += [Problem("file", message, key, names.get(key[:2], "")) for key, message in inspection.entries]
     context.skips_missing_keys = inspection.arguments.get("skip_missing_keys") is True
-    stores = list(find_stores(inspection.data))
+    rejected = {key for key, _ in inspection.entries}
+    stores = [(key, place) for key, place in find_stores(inspection.data) if key not in rejected]
     store_problems: list[Problem | None] = [None] * len(stores)
 
     def check_stores() -> None:
@@ -68,6 +72,9 @@ def check_file(path: Path, context: CheckContext, on_done: OnDone = ignore_progr
     jobs = [check_stores] if stores else []
     _check_routes(result, _build_tasks(inspection, result), context, on_done, jobs)
     result.problems += [problem for problem in store_problems if problem is not None]
+    result.problems += find_shared_file(stores)
+    warnings = find_idle_settings(inspection.arguments, inspection.routes)
+    result.problems += [warning for warning in warnings if warning.path not in rejected]
     result.problems += _check_budgets(
         inspection, context, {one.route for one in result.routes if one.model_status == "unknown"}
     )
@@ -94,6 +101,9 @@ def _build_tasks(inspection: Inspection, result: CheckResult) -> list[RouteTask 
     if inspection.routes:
         return [_build_task(inspection, one) for one in inspection.routes]
     if "routes" in inspection.data:
+        if inspection.data["routes"] == []:  # the inspection puts a stand-in in the place of the routes
+            message = "it is empty; expected at least one route, such as 'openai:gpt-6.1-sol'."
+            result.problems.append(Problem("file", message, ("routes",)))
         return []  # the file's own problem says why
     try:
         return [RouteTask(route) for route in registry.routes_of_environment()]

@@ -12,7 +12,7 @@ from multiroute_core.messages import Message
 from multiroute_core.options import unknown
 from multiroute_core.providers.provider import WireError
 from multiroute_core.route import Route
-from multiroute_core.testing.behaviours import Answer, Behaviour, IncomingCall
+from multiroute_core.testing.behaviours import Answer, Behaviour, DropConnection, Fail, Hang, IncomingCall
 from multiroute_core.testing.dialects.catalogue import DIALECTS, Dialect
 from multiroute_core.testing.dialects.provider import check_script
 from multiroute_core.testing.dialects.writers import Writer
@@ -31,6 +31,9 @@ _MODELS = {
 
 _OK = Answer()
 
+_SCRIPTED_ONLY = (DropConnection, Fail, Hang)
+"""Behaviours of scripted routes that a dialect has no bytes for; answered as if they were empty, they would mislead."""
+
 
 class DialectServer:
     """An HTTP server on a free port of 127.0.0.1 that speaks a dialect within its `with` block.
@@ -45,7 +48,8 @@ class DialectServer:
             both this and `f"{server.url}/v1"` work as `base_url`. Raises RuntimeError outside the `with` block.
 
     Raises:
-        ConfigurationError: if the dialect does not exist or has no such failure.
+        ConfigurationError: if the dialect does not exist or has no such failure, or for `Fail`, `Hang` and
+            `DropConnection`, which only scripted routes show.
 
     Example:
         >>> with DialectServer("alias") as server:
@@ -57,7 +61,7 @@ class DialectServer:
             raise unknown("dialect", dialect, DIALECTS)
         self.dialect: Dialect = DIALECTS[dialect]
         check_script(dialect, behaviour)
-        if not hasattr(behaviour, "steps"):
+        if not hasattr(behaviour, "steps") or isinstance(behaviour, _SCRIPTED_ONLY):
             raise ConfigurationError(f"behaviour is a {type(behaviour).__name__}; expected an Answer or a Failure.")
         self.behaviour = behaviour
         self._server = ReplayServer(self._serve)
