@@ -18,6 +18,7 @@ from multiroute_core.serving.asgi import (
     Response,
     Route,
     Starlette,
+    find_path,
 )
 from multiroute_core.serving.call import EventWriter, Metrics, ServedRouter
 from multiroute_core.serving.encoding.frames import dump
@@ -123,7 +124,7 @@ class _Server:
 
     async def answer(self, request: Request) -> Response:
         """Answer a call."""
-        api = APIS[request.url.path]
+        api = APIS[find_path(request.scope)]
         facts: dict[str, Any] = request.scope["multiroute"]
         try:
             tenant = self._service.authenticate(request.headers)
@@ -243,7 +244,7 @@ def _write_failure(request: Request, api: Api, failure: HTTPFailure) -> Response
 
 def _find_api(request: Request) -> Api:
     """Return the API whose errors a client reads: Anthropic's SDK names its version in every request."""
-    return find_api("/v1/messages" if "anthropic-version" in request.headers else request.url.path)
+    return find_api("/v1/messages" if "anthropic-version" in request.headers else find_path(request.scope))
 
 
 async def _is_alive(_: Request) -> Response:
