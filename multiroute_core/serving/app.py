@@ -26,7 +26,7 @@ from multiroute_core.serving.errors import HTTPFailure, describe_error, refuse
 from multiroute_core.serving.gate import COUNT_PATH, Gate, ServerState
 from multiroute_core.serving.keys import ApiKeys
 from multiroute_core.serving.service import APIS, TOKEN_COUNTS, Api, Service, find_api, write_headers
-from multiroute_core.serving.streaming import EventStream, run_until_departure
+from multiroute_core.serving.streaming import CLIENT_LEFT, EventStream, run_until_departure
 from multiroute_core.types import Chunk
 
 MAX_BODY_BYTES = 20_000_000
@@ -140,11 +140,11 @@ class _Server:
                 )
             response = await run_until_departure(request.receive, self._router.agenerate(call.messages, **call.options))
         except ClientDisconnect:
-            return Response(status_code=499)
+            return Response(status_code=CLIENT_LEFT)
         except Exception as error:
             return _write_failure(request, api, describe_error(error))
         if response is None:
-            return Response(status_code=499)
+            return Response(status_code=CLIENT_LEFT)
         facts["route"] = response.route
         content = dump(api.write(response, call))
         return Response(content, headers=write_headers(response), media_type="application/json")
@@ -159,10 +159,10 @@ class _Server:
                 request.receive, self._router.acount_tokens(call.messages, **call.options)
             )
         except ClientDisconnect:
-            return Response(status_code=499)
+            return Response(status_code=CLIENT_LEFT)
         except Exception as error:
             return _write_failure(request, TOKEN_COUNTS, describe_error(error))
-        return Response(status_code=499) if count is None else JSONResponse({"input_tokens": count.tokens})
+        return Response(status_code=CLIENT_LEFT) if count is None else JSONResponse({"input_tokens": count.tokens})
 
     async def list_models(self, request: Request) -> Response:
         """Answer with all models."""

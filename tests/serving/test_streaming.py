@@ -4,8 +4,11 @@ import asyncio
 import json
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import StreamingResponse
 
 from multiroute_core import BadRequestError, ConfigurationError, Reasoning, Router, Text, ToolCall
@@ -121,6 +124,54 @@ def test_a_client_that_leaves_cancels_the_call(script):
                 assert connection.recv(4096)
             connection.close()
             eventually(lambda: in_flight(router) == 0, seconds=2.0)
+
+
+class NotesStatuses(BaseHTTPMiddleware):
+    def __init__(self, app, statuses):
+        super().__init__(app)
+        self.statuses = statuses
+
+    async def dispatch(self, request, call_next):
+        response = await call_next(request)
+        self.statuses.append(response.status_code)
+        return response
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_middleware_sees_a_client_that_leaves_before_the_first_chunk_as_no_error(path, caplog):
+    router, statuses = router_of(Hang()), []
+    app = build(router)
+    app.add_middleware(NotesStatuses, statuses=statuses)
+    with running(app) as server:
+        connection = server.open(path, {})
+        eventually(lambda: in_flight(router) == 1)
+        connection.close()
+        eventually(lambda: in_flight(router) == 0)
+        eventually(lambda: statuses)
+    assert statuses == [200 if path.startswith("/plain") else 499]
+    assert not [record for record in caplog.records if record.name == "uvicorn.error" and record.levelname == "ERROR"]
+
+
+def test_a_stream_without_chunks_is_a_response_without_events():
+    app = FastAPI()
+
+    @app.get("/")
+    def answer():
+        return EventStream([])
+
+    assert TestClient(app).get("/").content == b""
+
+
+async def test_clients_without_a_socket_get_the_stream():
+    app = build(router_of(ANSWER))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        for path in PATHS:
+            response = await client.post(path)
+            assert [name for name, _ in events(response.content)][-1] == "done"
+    for path in PATHS:
+        response = await asyncio.to_thread(TestClient(app).post, path)
+        assert [name for name, _ in events(response.content)][-1] == "done"
 
 
 async def test_closing_an_event_stream_cancels_the_call():
