@@ -99,6 +99,8 @@ def build_app(
         exception_handlers={404: _not_found, 405: _not_found, 500: _failed},
         lifespan=lifespan,
     )
+    # A redirect would lead to http:// behind a proxy that ends TLS, and to any name that the request claims.
+    app.router.redirect_slashes = False
     app.state.serving = state
     app.state.router = router
     return app

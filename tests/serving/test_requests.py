@@ -201,6 +201,43 @@ def test_a_body_needs_the_type_that_other_sites_cannot_send():
     assert request(CHAT, headers=[JSON_TYPE, (b"content-encoding", b"gzip")])[0] == 415
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "input data was truncated"),
+        (b'{"a": SECRET}', "invalid character (byte 6)"),
+        (b'{"a": 1,}', "trailing comma in object (byte 8)"),
+        (b'{"a": "\xff"}', "it is not UTF-8"),
+        (b'{"SECRET": ' + b"9" * 5000 + b"}", "integer value out of range"),
+        (b'{"SECRET": 1e99999}', "number out of range"),
+        (b"[" * 300 + b"]" * 300, "nested deeper than 128 levels"),
+    ],
+)
+def test_a_body_that_is_not_json_says_why(body, reason):
+    status, _, content = asyncio.run(call(build_app(new_router()), "/v1/messages", body))
+    assert (status, json.loads(content)["error"]["message"]) == (400, f"The body is not valid JSON: {reason}.")
+
+
+def test_no_redirect_leads_to_a_name_that_the_request_claims():
+    app = build_app(new_router())
+    for path, body in VALID.items():
+        status, headers, answer = request(body, f"{path}/", [JSON_TYPE, (b"host", b"evil.example")], app)
+        assert (status, "location" in headers) == (404, False)
+        assert ("type" in answer) == (path == "/v1/messages")
+
+
+@pytest.mark.parametrize("name", ["Müller", "東京", "naïve café"])
+def test_a_name_in_a_header_is_latin_1_or_utf_8(name):
+    seen = []
+    app = build_app(Router([scripted_route("one", Answer("ok"))], on_event=[seen.append]))
+    for encoding in ("utf-8", "latin-1"):
+        if encoding == "utf-8" or name.encode(encoding, "ignore").decode(encoding) == name:
+            assert (
+                request(CHAT, headers=[JSON_TYPE, (b"x-multiroute-tenant", name.encode(encoding))], app=app)[0] == 200
+            )
+    assert {event.tenant for event in seen if hasattr(event, "tenant")} == {name}
+
+
 def test_sizes_are_limited():
     large = CHAT | {"user": "x" * 3000}
     assert request(large, max_body_bytes=2000)[0] == 413
@@ -240,9 +277,13 @@ def test_keys_decide_the_tenant():
     router = Router([scripted_route("one", Answer("ok"))], on_event=[lambda event: seen.append(event)])
     key = create_key()
     app = build_app(router, keys={hash_key(key): "shop"})
-    for header in ((b"authorization", b"Bearer " + key.encode()), (b"x-api-key", key.encode())):
+    for header in (
+        [(b"authorization", b"Bearer " + key.encode())],
+        [(b"x-api-key", key.encode())],
+        [(b"authorization", b"Bearer "), (b"x-api-key", key.encode())],
+    ):
         seen.clear()
-        status, _, _ = request(CHAT, headers=[JSON_TYPE, header, (b"x-multiroute-tenant", b"other")], app=app)
+        status, _, _ = request(CHAT, headers=[JSON_TYPE, *header, (b"x-multiroute-tenant", b"other")], app=app)
         assert status == 200
         assert seen[0].tenant == "shop"
     for headers in ([], [(b"authorization", b"Bearer mr-wrong")], [(b"authorization", b"Basic " + key.encode())]):
