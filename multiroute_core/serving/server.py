@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -22,6 +23,7 @@ from dataclasses import asdict, dataclass, replace
 from types import FrameType
 from typing import Any, ClassVar
 
+from multiroute_core.display.text import printable
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.serving.errors import refuse
 from multiroute_core.serving.gate import ServerState, is_loopback
@@ -40,6 +42,9 @@ VARIABLE = "MULTIROUTE_SERVE"
 
 _WORKERS = multiprocessing.get_context("spawn")
 _SUPERVISION_SECONDS = 0.5
+_EARLY_SECONDS = 10.0
+"""A worker that ends within so many seconds may not be able to start: the next one is started later."""
+_LONGEST_PAUSE = 30.0
 _BACKLOG = 2048
 _MOST_FILES = 65_536
 _MOST_FILES_OF_MACOS = 10_240
@@ -208,10 +213,35 @@ def raise_file_limit() -> None:
             return
 
 
+class _Pauses:
+    """The pause before a worker is replaced: none, unless those before it ended soon after their start."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._until = 0.0
+
+    def note(self, seconds: float) -> None:
+        """Note how long a worker has lived that has ended."""
+        self._failures = self._failures + 1 if seconds < _EARLY_SECONDS else 0
+        pause = min(_LONGEST_PAUSE, _SUPERVISION_SECONDS * 2**self._failures) if self._failures else 0.0
+        self._until = time.monotonic() + pause
+
+    def reset(self) -> None:
+        """Forget what was noted."""
+        self._failures = 0
+        self._until = 0.0
+
+    def are_over(self) -> bool:
+        """Whether the next worker may start."""
+        return time.monotonic() >= self._until
+
+
 def supervise(count: int, build: Callable[[], Any]) -> None:
     """Keep a number of worker processes running until a signal ends them.
 
-    uvicorn's own supervisor changes between its versions, and runs its own server only (0.30 to 0.54).
+    A worker that ends soon after its start, such as for a configuration file that is not valid any more, is replaced
+    after a pause, which doubles up to 30 seconds; SIGHUP ends the pause. uvicorn's own supervisor changes between its
+    versions, and runs its own server only (0.30 to 0.54).
 
     Args:
         count: The number of processes.
@@ -219,6 +249,8 @@ def supervise(count: int, build: Callable[[], Any]) -> None:
     """
     stopping = threading.Event()
     workers: list[Any] = []
+    starts: dict[Any, float] = {}
+    pauses = _Pauses()
 
     signalled: set[int] = set()
 
@@ -230,6 +262,7 @@ def supervise(count: int, build: Callable[[], Any]) -> None:
                 os.kill(worker.pid, number)
 
     def forward(number: int, _: object) -> None:
+        pauses.reset()
         for worker in workers:
             if worker.is_alive():
                 os.kill(worker.pid, number)
@@ -240,10 +273,13 @@ def supervise(count: int, build: Callable[[], Any]) -> None:
     previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         while not stopping.is_set():
-            workers = [worker for worker in workers if worker.is_alive()]
-            for _ in range(count - len(workers)):
+            for worker in [worker for worker in workers if not worker.is_alive()]:
+                pauses.note(time.monotonic() - starts.pop(worker))
+            workers = list(starts)
+            for _ in range(count - len(workers) if pauses.are_over() else 0):
                 worker = build()
                 worker.start()
+                starts[worker] = time.monotonic()
                 workers.append(worker)
             stopping.wait(_SUPERVISION_SECONDS)
         for worker in workers:
@@ -276,8 +312,14 @@ def _listen(settings: ServerSettings) -> socket.socket:
 
 def _run_worker(settings: ServerSettings, listener: socket.socket) -> None:
     configure_logging()
+    try:
+        app = create_app()
+    except ConfigurationError as error:
+        text = "; ".join(line.strip() for line in str(error).splitlines())
+        _log.error("A worker cannot start: %s", printable(text))
+        sys.exit(1)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
-        _run(settings, create_app(), listener)
+        _run(settings, app, listener)
 
 
 def configure_logging() -> None:

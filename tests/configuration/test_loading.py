@@ -350,6 +350,10 @@ def test_yaml_names_the_lines_too(tmp_path):
             "r.toml, line 1, deadline: deadline=date(...) is not valid; expected a number.",
         ),
         ("r.toml", "deadline = nan", "r.toml, line 1, deadline: deadline=nan is not valid; expected a number."),
+        *(
+            ("r.toml", f"routes = {one}\ndeadline = -1", "r.toml has 2 errors:\n  line 1, routes: ")
+            for one in ("3", '"nobody:x"', '{route = "openai:a"}', "[]")
+        ),
         ("r.toml", 'routes = ["${"]', "r.toml, line 1, routes[0]: '${' begins no valid reference; expected '${NAME}'"),
         ("r.toml", 'routes = ["openai:a", "openai:a"]', "r.toml, line 1, routes: Two routes are named 'openai:a'"),
         (

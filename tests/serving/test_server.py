@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import http.client
+import itertools
 import json
 import logging
 import os
@@ -240,6 +241,45 @@ def test_workers_are_replaced_and_end_with_the_server():
     supervise(2, build)
     thread.join()
     assert [worker.process.returncode for worker in built] == [-signal.SIGKILL, -signal.SIGTERM, -signal.SIGTERM]
+
+
+def test_workers_that_end_at_once_are_replaced_less_and_less_often(monkeypatch):
+    times, starts = [0.0], []
+
+    class Waits(threading.Event):
+        def wait(self, timeout=None):
+            times[0] += timeout or 0.0
+            return self.is_set()
+
+    class Fails(Sleeper):
+        def start(self):
+            starts.append(times[0])
+            self.process = subprocess.Popen(["true"])
+            self.pid = self.process.pid
+            self.process.wait()
+            if len(starts) == 9:
+                os.kill(os.getpid(), signal.SIGHUP)
+            if len(starts) == 11:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(server_module.threading, "Event", Waits)
+    monkeypatch.setattr(server_module.time, "monotonic", lambda: times[0])
+    supervise(1, Fails)
+    pauses = [later - earlier - 0.5 for earlier, later in itertools.pairwise(starts)]
+    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30, 1, 2]  # SIGHUP begins anew
+
+
+def test_a_worker_that_cannot_start_says_so_in_one_line(tmp_path, monkeypatch, caplog):
+    file = tmp_path / "routes.toml"
+    file.write_text("routes = 3\ndeadline = -1\n")
+    settings = ServerSettings(config=str(file))
+    monkeypatch.setenv(VARIABLE, json.dumps(asdict(settings)))
+    monkeypatch.setattr(server_module, "configure_logging", lambda: None)
+    with socket.socket() as listener, pytest.raises(SystemExit, match="1"):
+        server_module._run_worker(settings, listener)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("A worker cannot start: ")
+    assert "routes.toml has 2 errors:; line 1, routes: routes=3 is not valid" in record.getMessage()
 
 
 @pytest.mark.slow
