@@ -191,7 +191,11 @@ def serve(settings: ServerSettings) -> None:
         if settings.workers == 1:
             _run(settings, app, listener)
         else:
-            supervise(settings.workers, lambda: _WORKERS.Process(target=_run_worker, args=(settings, listener)))
+            supervise(
+                settings.workers,
+                lambda: _WORKERS.Process(target=_run_worker, args=(settings, listener)),
+                reloads=bool(settings.config),
+            )
 
 
 def raise_file_limit() -> None:
@@ -236,7 +240,7 @@ class _Pauses:
         return time.monotonic() >= self._until
 
 
-def supervise(count: int, build: Callable[[], Any]) -> None:
+def supervise(count: int, build: Callable[[], Any], *, reloads: bool = False) -> None:
     """Keep a number of worker processes running until a signal ends them.
 
     A worker that ends soon after its start, such as for a configuration file that is not valid any more, is replaced
@@ -246,6 +250,7 @@ def supervise(count: int, build: Callable[[], Any]) -> None:
     Args:
         count: The number of processes.
         build: Builds a process, which is not started.
+        reloads: Whether the processes handle SIGHUP; otherwise it would kill them, and ends the server like SIGTERM.
     """
     stopping = threading.Event()
     workers: list[Any] = []
@@ -259,7 +264,7 @@ def supervise(count: int, build: Callable[[], Any]) -> None:
         for worker in workers:
             if worker.is_alive():
                 signalled.add(worker.pid)
-                os.kill(worker.pid, number)
+                os.kill(worker.pid, signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
 
     def forward(number: int, _: object) -> None:
         pauses.reset()
@@ -269,7 +274,7 @@ def supervise(count: int, build: Callable[[], Any]) -> None:
 
     handlers: dict[int, Any] = {signal.SIGTERM: stop, signal.SIGINT: stop}
     if hasattr(signal, "SIGHUP"):  # each worker reads its configuration file again; Windows has no such signal
-        handlers[signal.SIGHUP] = forward
+        handlers[signal.SIGHUP] = forward if reloads else stop
     previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         while not stopping.is_set():
@@ -312,6 +317,8 @@ def _listen(settings: ServerSettings) -> socket.socket:
 
 def _run_worker(settings: ServerSettings, listener: socket.socket) -> None:
     configure_logging()
+    if settings.config and hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the file is about to be read anyway
     try:
         app = create_app()
     except ConfigurationError as error:

@@ -243,6 +243,28 @@ def test_workers_are_replaced_and_end_with_the_server():
     assert [worker.process.returncode for worker in built] == [-signal.SIGKILL, -signal.SIGTERM, -signal.SIGTERM]
 
 
+@pytest.mark.parametrize(("reloads", "name"), [(True, "SIGHUP"), (False, "SIGTERM")])
+def test_sighup_reaches_workers_that_reload_and_ends_the_others_like_sigterm(reloads, name):
+    built = []
+
+    def build():
+        built.append(Sleeper())
+        return built[-1]
+
+    def trouble():
+        eventually(lambda: built and built[0].is_alive())
+        os.kill(os.getpid(), signal.SIGHUP)
+        built[0].join()
+        if reloads:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=trouble)
+    thread.start()
+    supervise(1, build, reloads=reloads)
+    thread.join()
+    assert built[0].process.returncode == -getattr(signal, name)
+
+
 def test_workers_that_end_at_once_are_replaced_less_and_less_often(monkeypatch):
     times, starts = [0.0], []
 
@@ -264,7 +286,7 @@ def test_workers_that_end_at_once_are_replaced_less_and_less_often(monkeypatch):
 
     monkeypatch.setattr(server_module.threading, "Event", Waits)
     monkeypatch.setattr(server_module.time, "monotonic", lambda: times[0])
-    supervise(1, Fails)
+    supervise(1, Fails, reloads=True)
     pauses = [later - earlier - 0.5 for earlier, later in itertools.pairwise(starts)]
     assert pauses == [1, 2, 4, 8, 16, 30, 30, 30, 1, 2]  # SIGHUP begins anew
 
@@ -275,8 +297,10 @@ def test_a_worker_that_cannot_start_says_so_in_one_line(tmp_path, monkeypatch, c
     settings = ServerSettings(config=str(file))
     monkeypatch.setenv(VARIABLE, json.dumps(asdict(settings)))
     monkeypatch.setattr(server_module, "configure_logging", lambda: None)
+    handler = signal.getsignal(signal.SIGHUP)
     with socket.socket() as listener, pytest.raises(SystemExit, match="1"):
         server_module._run_worker(settings, listener)
+    signal.signal(signal.SIGHUP, handler)
     (record,) = caplog.records
     assert record.getMessage().startswith("A worker cannot start: ")
     assert "routes.toml has 2 errors:; line 1, routes: routes=3 is not valid" in record.getMessage()
