@@ -190,12 +190,26 @@ def serve(settings: ServerSettings) -> None:
         listener = resources.enter_context(_listen(settings))
         if settings.workers == 1:
             _run(settings, app, listener)
-        else:
-            supervise(
-                settings.workers,
-                lambda: _WORKERS.Process(target=_run_worker, args=(settings, listener)),
-                reloads=bool(settings.config),
-            )
+            return
+        warn_about_metrics(settings, app.state.router)
+        supervise(
+            settings.workers,
+            lambda: _WORKERS.Process(target=_run_worker, args=(settings, listener)),
+            reloads=bool(settings.config),
+        )
+
+
+def warn_about_metrics(settings: ServerSettings, router: Any) -> None:
+    """Log a warning if each worker counts alone: a scrape reaches any of them."""
+    from multiroute_core.telemetry import PrometheusMetrics
+
+    if any(isinstance(hook, PrometheusMetrics) and hook.directory is None for hook in router.hooks):
+        _log.warning(
+            "PrometheusMetrics has no directory: /metrics shows one of the %d workers, another one each time. Write "
+            "{name = 'PrometheusMetrics', directory = '…'} into %s.",
+            settings.workers,
+            printable(settings.config),
+        )
 
 
 def raise_file_limit() -> None:

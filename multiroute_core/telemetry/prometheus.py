@@ -91,6 +91,11 @@ class PrometheusMetrics:
                     f"directory={str(directory)!r} cannot be written: {reason}; expected a directory of this service."
                 ) from error
 
+    @property
+    def directory(self) -> Path | None:
+        """The directory that the workers share; None if this process counts alone."""
+        return self._directory
+
     def forked(self) -> None:
         """Count from zero in a file of its own: what the parent has counted is the parent's."""
         self._file = None

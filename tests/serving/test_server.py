@@ -366,6 +366,15 @@ def test_metrics_that_a_reload_adds_are_shown(tmp_path, monkeypatch):
     app.state.router.close()
 
 
+def test_workers_that_count_alone_are_a_warning(tmp_path, caplog):
+    settings = ServerSettings(workers=2, config="routes.toml")
+    for metrics in (PrometheusMetrics(tmp_path), PrometheusMetrics()):
+        assert caplog.messages == []
+        with Router([scripted_route("a", Answer("Hi."))], on_event=[metrics]) as router:
+            server_module.warn_about_metrics(settings, router)
+    assert "PrometheusMetrics has no directory: /metrics shows one of the 2 workers" in caplog.text
+
+
 def test_metrics_are_shown_to_those_with_a_key():
     metrics = PrometheusMetrics()
     with Router([scripted_route("a", Answer("Hi."))], on_event=[metrics]) as router:
