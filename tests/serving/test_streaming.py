@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import httpx
@@ -160,6 +161,22 @@ def test_a_stream_without_chunks_is_a_response_without_events():
         return EventStream([])
 
     assert TestClient(app).get("/").content == b""
+
+
+async def yield_texts():
+    yield "Hel"
+
+
+@pytest.mark.parametrize("build_stream", [yield_texts, lambda: iter(["Hel"]), lambda: iter([b"Hel"])])
+def test_a_stream_of_something_else_is_an_error_that_says_so(build_stream, caplog):
+    app = FastAPI()
+
+    @app.get("/")
+    async def answer():
+        return EventStream(build_stream())
+
+    assert TestClient(app).get("/").status_code == 500
+    assert re.search(r"yields (str|bytes) in place of a Chunk; pass what router\.astream", caplog.text)
 
 
 async def test_clients_without_a_socket_get_the_stream():
