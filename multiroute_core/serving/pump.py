@@ -20,6 +20,7 @@ from typing import Any, TypeAlias, cast
 import anyio
 import anyio.to_thread
 
+from multiroute_core.runtime.readers import call_off_within
 from multiroute_core.serving.call import EventWriter
 from multiroute_core.types import Chunk
 
@@ -162,6 +163,7 @@ async def _step_in_thread(iterator: Iterator[Chunk], limiter: anyio.CapacityLimi
             return await anyio.to_thread.run_sync(_step, iterator, abandon_on_cancel=True, limiter=limiter)
     except asyncio.CancelledError:
         scope.cancel()  # this is what the router sees in the thread
+        call_off_within(asyncio.get_running_loop(), scope)
         raise
     return END
 

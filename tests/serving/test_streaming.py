@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+import subprocess
+import sys
 from typing import Any
 
 import httpx
@@ -202,6 +204,48 @@ async def test_closing_an_event_stream_cancels_the_call():
                 break
             await asyncio.sleep(0.005)
         assert in_flight(router) == 0
+
+
+SHUTDOWN = """
+import asyncio, sys
+from multiroute_core import Router
+from multiroute_core.serving import EventStream, event_stream
+from multiroute_core.testing import Hang, provider_of, scripted_route
+
+router = Router([scripted_route("only", Hang())], max_retries=0, deadline=1e6, first_token_timeout=None)
+provider = provider_of(router.routes[0])
+
+
+async def ignore(_):
+    pass
+
+
+async def respond():
+    await EventStream(router.stream("Hi"))({"type": "http"}, asyncio.Event().wait, ignore)
+
+
+async def read():
+    async for _ in event_stream(router.stream("Hi")):
+        pass
+
+
+async def main():
+    task = asyncio.create_task({"respond": respond, "read": read}[sys.argv[1]]())
+    while provider.in_flight == 0:
+        await asyncio.sleep(0.01)
+
+
+asyncio.run(main())  # ends as a server does: it cancels what still runs
+"""
+
+
+@pytest.mark.parametrize("face", ["respond", "read"])
+def test_a_loop_that_ends_leaves_no_thread_that_reads(face):
+    """Some servers cancel all tasks and end their loop in one moment; Python then waits for the threads."""
+    completed = subprocess.run(
+        [sys.executable, "-c", SHUTDOWN, face], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (completed.returncode, completed.stderr) == (0, "")
 
 
 async def test_a_stream_that_is_never_read_is_closed():
