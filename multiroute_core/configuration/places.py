@@ -13,6 +13,9 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 Lines: TypeAlias = Mapping[KeyPath, int]
 """The line of each key, counted from 1, where it is known."""
 
+_LONGEST_KEY = 200
+"""The most characters of a key that are shown."""
+
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _HEADER = re.compile(r"\s*(\[\[?)\s*(.+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
@@ -31,7 +34,8 @@ def show_path(path: KeyPath) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            name = part if _BARE.fullmatch(part) else json.dumps(part, ensure_ascii=False)
+            shown = part if len(part) <= _LONGEST_KEY else f"{part[:_LONGEST_KEY]}…"
+            name = shown if _BARE.fullmatch(shown) else json.dumps(shown, ensure_ascii=False)
             text += f".{name}" if text else name
     return text
 

@@ -15,9 +15,13 @@ from typing import Any, cast
 from multiroute_core.configuration.places import KeyPath, Lines, find_toml_lines
 from multiroute_core.display.text import printable
 from multiroute_core.errors import ConfigurationError
+from multiroute_core.options import invalid
 
 MAX_VALUES = 50_000
 """The most values of a file: aliases of YAML can multiply a small file beyond any memory."""
+
+MAX_BYTES = 8_000_000
+"""The largest file. Python's parser of TOML takes seconds for as much."""
 
 MAX_DEPTH = 60
 """The deepest nesting of a file; a JSON schema for `accept` is the deepest that is usual."""
@@ -47,22 +51,32 @@ def read_document(path: str | os.PathLike[str]) -> Document:
         path: A file `.toml`, `.yaml`, `.yml` or `.json`.
 
     Raises:
-        ConfigurationError: It cannot be read, its format is unknown, or it has a syntax error or a key twice. Syntax
-            errors name the line and the column.
+        ConfigurationError: It cannot be read, is empty, its format is unknown, or it has a syntax error or a key twice.
+            Syntax errors name the line and the column.
     """
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(cast("Any", path)), str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise invalid("path", path, "the path of a configuration file")
     file = Path(path)
     name = printable(str(path))
     parse = _FORMATS.get(file.suffix.lower())
     if parse is None:
         raise ConfigurationError(f"{name} has no known format; expected a file .toml, .yaml, .yml or .json.")
     try:
-        text = file.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        content = read_content(file)
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise ConfigurationError(f"{name} cannot be read: {reason}; expected a configuration file.") from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigurationError(f"{name}, line {line}: the file is not UTF-8; save it as UTF-8.") from None
+    except ValueError:  # Python before 3.12 words it differently
+        raise ConfigurationError(f"{name} cannot be read: a path has no zero byte; correct the path.") from None
+    if len(content) > MAX_BYTES:
+        raise ConfigurationError(f"{name} is too large; expected at most {MAX_BYTES:,} bytes.")
+    if not text.strip():
+        # Many programs empty a file before they write it again: this is no wish for the default of every setting.
+        raise ConfigurationError(f"{name} is empty; expected keys such as 'routes' at the top.")
     try:
         data, lines = parse(name, text)
         if data is None:
@@ -73,6 +87,17 @@ def read_document(path: str | os.PathLike[str]) -> Document:
     if not isinstance(data, dict):
         raise ConfigurationError(f"{name} holds no table; expected keys such as 'routes' at the top.")
     return Document(name, cast("dict[str, Any]", data), lines)
+
+
+def read_content(file: Path) -> bytes:
+    """Return the content of a file; of one that is too large, one byte more than `MAX_BYTES`.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: The path is not one.
+    """
+    with file.open("rb") as stream:
+        return stream.read(MAX_BYTES + 1)
 
 
 def _syntax_error(name: str, line: int | None, column: int | None, what: str) -> ConfigurationError:
@@ -90,6 +115,8 @@ def _parse_toml(name: str, text: str) -> tuple[Any, Lines]:
             raise _syntax_error(name, None, None, str(error)) from None
         line, column = (match["line"], match["column"]) if match["line"] else (text.count("\n") + 1, None)
         raise _syntax_error(name, int(line), None if column is None else int(column), match["what"]) from None
+    except ValueError:
+        raise _long_number(name) from None
     return data, find_toml_lines(text)
 
 
@@ -108,6 +135,10 @@ def _parse_json(name: str, text: str) -> tuple[Any, Lines]:
         return json.loads(text, object_pairs_hook=build_object, parse_constant=reject_constant), {}
     except json.JSONDecodeError as error:
         raise _syntax_error(name, error.lineno, error.colno, error.msg) from None
+    except ConfigurationError:  # it is a ValueError as well
+        raise
+    except ValueError:
+        raise _long_number(name) from None
 
 
 def _parse_yaml(name: str, text: str) -> tuple[Any, Lines]:
@@ -132,6 +163,8 @@ def _parse_yaml(name: str, text: str) -> tuple[Any, Lines]:
         what = " ".join(filter(None, (error.context, error.problem))) or "a syntax error"
         raise _syntax_error(name, mark and mark.line + 1, mark and mark.column + 1, what) from None
     except (yaml.YAMLError, ValueError) as error:  # a character that YAML forbids, or a date such as 2026-13-41
+        if "digits" in str(error):
+            raise _long_number(name) from None
         raise _syntax_error(name, None, None, str(error).partition("\n")[0]) from None
     finally:
         cast("Any", loader).dispose()
@@ -173,6 +206,11 @@ def _check_size(name: str, value: Any, depth: int, size: list[int]) -> None:
     elif isinstance(value, list):
         for inner in cast("list[Any]", value):
             _check_size(name, inner, depth + 1, size)
+
+
+def _long_number(name: str) -> ConfigurationError:
+    """Build the error for the one thing that the parsers leave to Python's `int`."""
+    return ConfigurationError(f"{name}: a number has too many digits; expected at most 64 bits.")
 
 
 def _too_large(name: str) -> ConfigurationError:

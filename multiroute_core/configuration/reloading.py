@@ -1,7 +1,9 @@
 """Reloading: reads a router's configuration file again on SIGHUP, or when the file has changed.
 
 How this works: one thread waits for a signal or for the next look at the file, and calls `Router.reload`. The signal
-handler itself only puts a token into a queue: it may interrupt a thread that holds a lock.
+handler itself only puts a token into a queue: it may interrupt a thread that holds a lock. A file that has changed is
+read when two looks have found the same content: the first half of a file that is being written may be valid, and have
+no budget.
 """
 
 from __future__ import annotations
@@ -15,11 +17,15 @@ import threading
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from multiroute_core.configuration.reading import read_content
 from multiroute_core.display.text import printable
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.options import seconds
 
 logger = logging.getLogger("multiroute_core")
+
+SETTLE_SECONDS = 0.5
+"""How long a changed file has to stay the same before it is read, in seconds; a shorter interval is enough, too."""
 
 CLOSE_SECONDS = 5.0
 """How long `close` waits for a reload that is running, in seconds."""
@@ -122,12 +128,19 @@ class RouterReloader:
         self._tokens.put("reload")
 
     def _watch(self) -> None:
+        seen = self._digest  # at the look before
+        pause = self._interval
         while True:
             try:
-                token = self._tokens.get(timeout=self._interval)
+                token = self._tokens.get(timeout=pause)
             except queue.Empty:
-                if self._read_digest() != self._digest:
+                pause = self._interval
+                digest = self._read_digest()
+                if digest == seen != self._digest:
                     self.reload()
+                elif digest != self._digest:
+                    pause = min(SETTLE_SECONDS, self._interval or SETTLE_SECONDS)
+                seen = digest
                 continue
             if token == "close":
                 return
@@ -136,6 +149,6 @@ class RouterReloader:
     def _read_digest(self) -> bytes | None:
         """Return a digest of the file; None if it cannot be read, such as while an editor replaces it."""
         try:
-            return hashlib.sha256(self._file.read_bytes()).digest()
+            return hashlib.sha256(read_content(self._file)).digest()
         except OSError:
             return None

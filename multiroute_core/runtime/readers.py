@@ -77,6 +77,25 @@ class Reader:
             return
 
 
+def call_off_within(loop: Any, scope: Any) -> None:
+    """Cancel the calls that are read within a cancel scope at once, in threads; runs in the loop's thread.
+
+    For those who know that nobody reads any further: a loop that is about to end does not look again, and the process
+    would wait for the thread that reads.
+    """
+    readers = _watched.get(loop, weakref.WeakSet[Reader]())
+    for reader in list(readers):
+        if _is_within(reader.scope, scope):
+            readers.discard(reader)
+            threading.Thread(target=reader.call_off, daemon=True).start()
+
+
+def _is_within(inner: Any, scope: Any) -> bool:
+    while inner is not None and inner is not scope:
+        inner = getattr(inner, "_parent_scope", None)
+    return inner is not None
+
+
 def worker_locals() -> Any:
     """Return the thread locals of AnyIO's worker threads; None if AnyIO is not loaded."""
     return getattr(sys.modules.get("anyio._core._eventloop"), "threadlocals", None)

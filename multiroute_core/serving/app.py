@@ -18,6 +18,7 @@ from multiroute_core.serving.asgi import (
     Response,
     Route,
     Starlette,
+    find_path,
 )
 from multiroute_core.serving.call import EventWriter, Metrics, ServedRouter
 from multiroute_core.serving.encoding.frames import dump
@@ -25,7 +26,7 @@ from multiroute_core.serving.errors import HTTPFailure, describe_error, refuse
 from multiroute_core.serving.gate import COUNT_PATH, Gate, ServerState
 from multiroute_core.serving.keys import ApiKeys
 from multiroute_core.serving.service import APIS, TOKEN_COUNTS, Api, Service, find_api, write_headers
-from multiroute_core.serving.streaming import EventStream, run_until_departure
+from multiroute_core.serving.streaming import CLIENT_LEFT, EventStream, run_until_departure
 from multiroute_core.types import Chunk
 
 MAX_BODY_BYTES = 20_000_000
@@ -98,6 +99,8 @@ def build_app(
         exception_handlers={404: _not_found, 405: _not_found, 500: _failed},
         lifespan=lifespan,
     )
+    # A redirect would lead to http:// behind a proxy that ends TLS, and to any name that the request claims.
+    app.router.redirect_slashes = False
     app.state.serving = state
     app.state.router = router
     return app
@@ -123,7 +126,7 @@ class _Server:
 
     async def answer(self, request: Request) -> Response:
         """Answer a call."""
-        api = APIS[request.url.path]
+        api = APIS[find_path(request.scope)]
         facts: dict[str, Any] = request.scope["multiroute"]
         try:
             tenant = self._service.authenticate(request.headers)
@@ -139,11 +142,11 @@ class _Server:
                 )
             response = await run_until_departure(request.receive, self._router.agenerate(call.messages, **call.options))
         except ClientDisconnect:
-            return Response(status_code=499)
+            return Response(status_code=CLIENT_LEFT)
         except Exception as error:
             return _write_failure(request, api, describe_error(error))
         if response is None:
-            return Response(status_code=499)
+            return Response(status_code=CLIENT_LEFT)
         facts["route"] = response.route
         content = dump(api.write(response, call))
         return Response(content, headers=write_headers(response), media_type="application/json")
@@ -158,10 +161,10 @@ class _Server:
                 request.receive, self._router.acount_tokens(call.messages, **call.options)
             )
         except ClientDisconnect:
-            return Response(status_code=499)
+            return Response(status_code=CLIENT_LEFT)
         except Exception as error:
             return _write_failure(request, TOKEN_COUNTS, describe_error(error))
-        return Response(status_code=499) if count is None else JSONResponse({"input_tokens": count.tokens})
+        return Response(status_code=CLIENT_LEFT) if count is None else JSONResponse({"input_tokens": count.tokens})
 
     async def list_models(self, request: Request) -> Response:
         """Answer with all models."""
@@ -243,7 +246,7 @@ def _write_failure(request: Request, api: Api, failure: HTTPFailure) -> Response
 
 def _find_api(request: Request) -> Api:
     """Return the API whose errors a client reads: Anthropic's SDK names its version in every request."""
-    return find_api("/v1/messages" if "anthropic-version" in request.headers else request.url.path)
+    return find_api("/v1/messages" if "anthropic-version" in request.headers else find_path(request.scope))
 
 
 async def _is_alive(_: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The parts of Starlette that serving uses, with a sentence if it is not installed."""
+"""The parts of Starlette that serving uses, with a sentence if it is not installed, and the path of a request."""
 
 from multiroute_core.errors import ConfigurationError
 
@@ -27,4 +27,16 @@ __all__ = [
     "Scope",
     "Send",
     "Starlette",
+    "find_path",
 ]
+
+
+def find_path(scope: Scope) -> str:
+    """Return the path of a request within the application, which may be mounted below another path.
+
+    By ASGI the path includes the `root_path`, but not every server puts it there
+    (https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope, read 2026-12-01).
+    """
+    path: str = scope["path"]
+    rest = path.removeprefix(scope.get("root_path", ""))
+    return rest if rest.startswith("/") else path

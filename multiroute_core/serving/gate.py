@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from multiroute_core.display.text import printable
-from multiroute_core.serving.asgi import ASGIApp, JSONResponse, Message, Receive, Scope, Send
+from multiroute_core.serving.asgi import ASGIApp, JSONResponse, Message, Receive, Scope, Send, find_path
 from multiroute_core.serving.errors import HTTPFailure
 from multiroute_core.serving.service import APIS, find_api
 
@@ -83,10 +83,11 @@ class Gate:
                 message["headers"] = [*message["headers"], *((name, request_id.encode()) for name in names)]
             await send(message)
 
-        is_call = (scope["path"] in APIS or scope["path"] == COUNT_PATH) and scope["method"] == "POST"
+        path = find_path(scope)
+        is_call = (path in APIS or path == COUNT_PATH) and scope["method"] == "POST"
         try:
             if (failure := self._refuse(scope, is_call=is_call)) is not None:
-                body = find_api(scope["path"]).write_error(failure, request_id)
+                body = find_api(path).write_error(failure, request_id)
                 await JSONResponse(body, failure.status, failure.headers())(scope, receive, send_with_id)
                 return
             self._state.in_flight += is_call
@@ -124,6 +125,6 @@ def _without_port(host: str) -> str:
 def _write_log(scope: Scope, facts: dict[str, Any], status: int, elapsed: float) -> None:
     if not _log.isEnabledFor(logging.INFO):
         return
-    path = scope["path"] if scope["path"] in _PATHS else "(another path)"
+    path = path if (path := find_path(scope)) in _PATHS else "(another path)"
     details = " ".join(f"{name}={printable(str(value))}" for name, value in facts.items())
     _log.info("%s %s %s %.3f s %s", scope["method"], path, status or "gone", elapsed, details)

@@ -55,7 +55,7 @@ class ApiKeys:
 
     Args:
         source: A mapping of hashes (`hash_key`, or the hexadecimal SHA-256 or BLAKE2b of a key) to tenants, or the path
-            of a file with a hash and a tenant in each line, separated by a space; `#` begins a comment line.
+            of a file with a hash and a tenant in each line, separated by spaces or tabs; `#` begins a comment line.
 
     Raises:
         ConfigurationError: The file cannot be read, there are no keys, or an entry is not a hash. No entry is quoted,
@@ -95,7 +95,7 @@ def _read_file(path: Any) -> list[tuple[str, str]]:
     if not isinstance(path, str | os.PathLike):
         raise invalid("keys", type(path).__name__, "a mapping of hashes to tenants, or the path of a file")
     try:
-        lines = Path(cast("str", path)).read_text(encoding="utf-8").splitlines()
+        lines = Path(cast("str", path)).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise ConfigurationError(
@@ -104,8 +104,8 @@ def _read_file(path: Any) -> list[tuple[str, str]]:
     entries: list[tuple[str, str]] = []
     for line in lines:
         if line.strip() and not line.lstrip().startswith("#"):
-            digest, _, tenant = line.strip().partition(" ")
-            entries.append((digest, tenant.strip()))
+            digest, *tenant = line.strip().split(maxsplit=1)
+            entries.append((digest, "".join(tenant)))
     return entries
 
 

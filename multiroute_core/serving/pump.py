@@ -12,15 +12,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+import logging
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import anyio
 import anyio.to_thread
 
+from multiroute_core.runtime.readers import call_off_within
 from multiroute_core.serving.call import EventWriter
 from multiroute_core.types import Chunk
+
+_log = logging.getLogger(__name__)
 
 Chunks: TypeAlias = AsyncIterable[Chunk] | Iterable[Chunk]
 
@@ -118,6 +122,7 @@ class ChunkPump:
         is_over = False
         try:
             async for chunk in _iterate(self._chunks):
+                _check_type(chunk)
                 if frames := self._writer.feed(chunk):
                     await self._queue.put(frames)
             is_over = True
@@ -130,6 +135,15 @@ class ChunkPump:
         await self._queue.put(last)
 
 
+def _check_type(chunk: Any) -> None:
+    """Refuse what is no chunk, and log it: the response cannot say it."""
+    if not isinstance(chunk, Chunk):
+        what = f"The stream yields {type(chunk).__name__} in place of a Chunk"
+        message = f"{what}; pass what router.astream(…) or router.stream(…) returns."
+        _log.error(message)
+        raise TypeError(message)
+
+
 async def _iterate(chunks: Chunks) -> AsyncIterator[Chunk]:
     if isinstance(chunks, AsyncIterable):
         async for chunk in chunks:
@@ -137,8 +151,8 @@ async def _iterate(chunks: Chunks) -> AsyncIterator[Chunk]:
         return
     iterator = iter(chunks)
     limiter = anyio.CapacityLimiter(1)  # AnyIO's own admits 40 threads, which so many silent streams would occupy
-    while isinstance(step := await _step_in_thread(iterator, limiter), Chunk):
-        yield step
+    while (step := await _step_in_thread(iterator, limiter)) is not END:
+        yield cast("Chunk", step)
 
 
 async def _step_in_thread(iterator: Iterator[Chunk], limiter: anyio.CapacityLimiter) -> Chunk | Signal:
@@ -149,6 +163,7 @@ async def _step_in_thread(iterator: Iterator[Chunk], limiter: anyio.CapacityLimi
             return await anyio.to_thread.run_sync(_step, iterator, abandon_on_cancel=True, limiter=limiter)
     except asyncio.CancelledError:
         scope.cancel()  # this is what the router sees in the thread
+        call_off_within(asyncio.get_running_loop(), scope)
         raise
     return END
 

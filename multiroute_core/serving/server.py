@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -23,6 +24,7 @@ from dataclasses import asdict, dataclass, replace
 from types import FrameType
 from typing import Any, ClassVar
 
+from multiroute_core.display.text import printable
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.serving.errors import refuse
 from multiroute_core.serving.gate import ServerState, is_loopback
@@ -41,6 +43,9 @@ VARIABLE = "MULTIROUTE_SERVE"
 
 _WORKERS = multiprocessing.get_context("spawn")
 _SUPERVISION_SECONDS = 0.5
+_EARLY_SECONDS = 10.0
+"""A worker that ends within so many seconds may not be able to start: the next one is started later."""
+_LONGEST_PAUSE = 30.0
 _BACKLOG = 2048
 _FILES_OF_A_CALL = 2
 """The client's connection, and the provider's."""
@@ -195,8 +200,26 @@ def serve(settings: ServerSettings) -> None:
         listener = resources.enter_context(_listen(settings))
         if settings.workers == 1:
             _run(settings, app, listener)
-        else:
-            supervise(settings.workers, lambda: _WORKERS.Process(target=_run_worker, args=(settings, listener)))
+            return
+        warn_about_metrics(settings, app.state.router)
+        supervise(
+            settings.workers,
+            lambda: _WORKERS.Process(target=_run_worker, args=(settings, listener)),
+            reloads=bool(settings.config),
+        )
+
+
+def warn_about_metrics(settings: ServerSettings, router: Any) -> None:
+    """Log a warning if each worker counts alone: a scrape reaches any of them."""
+    from multiroute_core.telemetry import PrometheusMetrics
+
+    if any(isinstance(hook, PrometheusMetrics) and hook.directory is None for hook in router.hooks):
+        _log.warning(
+            "PrometheusMetrics has no directory: /metrics shows one of the %d workers, another one each time. Write "
+            "{name = 'PrometheusMetrics', directory = '…'} into %s.",
+            settings.workers,
+            printable(settings.config),
+        )
 
 
 def raise_file_limit() -> float:
@@ -219,17 +242,45 @@ def raise_file_limit() -> float:
     return math.inf if soft == resource.RLIM_INFINITY else soft
 
 
-def supervise(count: int, build: Callable[[], Any]) -> None:
+class _Pauses:
+    """The pause before a worker is replaced: none, unless those before it ended soon after their start."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._until = 0.0
+
+    def note(self, seconds: float) -> None:
+        """Note how long a worker has lived that has ended."""
+        self._failures = self._failures + 1 if seconds < _EARLY_SECONDS else 0
+        pause = min(_LONGEST_PAUSE, _SUPERVISION_SECONDS * 2**self._failures) if self._failures else 0.0
+        self._until = time.monotonic() + pause
+
+    def reset(self) -> None:
+        """Forget what was noted."""
+        self._failures = 0
+        self._until = 0.0
+
+    def are_over(self) -> bool:
+        """Whether the next worker may start."""
+        return time.monotonic() >= self._until
+
+
+def supervise(count: int, build: Callable[[], Any], *, reloads: bool = False) -> None:
     """Keep a number of worker processes running until a signal ends them.
 
-    uvicorn's own supervisor changes between its versions, and runs its own server only (0.30 to 0.54).
+    A worker that ends soon after its start, such as for a configuration file that is not valid any more, is replaced
+    after a pause, which doubles up to 30 seconds; SIGHUP ends the pause. uvicorn's own supervisor changes between its
+    versions, and runs its own server only (0.30 to 0.54).
 
     Args:
         count: The number of processes.
         build: Builds a process, which is not started.
+        reloads: Whether the processes handle SIGHUP; otherwise it would kill them, and ends the server like SIGTERM.
     """
     stopping = threading.Event()
     workers: list[Any] = []
+    starts: dict[Any, float] = {}
+    pauses = _Pauses()
 
     signalled: set[int] = set()
 
@@ -238,23 +289,27 @@ def supervise(count: int, build: Callable[[], Any]) -> None:
         for worker in workers:
             if worker.is_alive():
                 signalled.add(worker.pid)
-                os.kill(worker.pid, number)
+                os.kill(worker.pid, signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
 
     def forward(number: int, _: object) -> None:
+        pauses.reset()
         for worker in workers:
             if worker.is_alive():
                 os.kill(worker.pid, number)
 
     handlers: dict[int, Any] = {signal.SIGTERM: stop, signal.SIGINT: stop}
     if hasattr(signal, "SIGHUP"):  # each worker reads its configuration file again; Windows has no such signal
-        handlers[signal.SIGHUP] = forward
+        handlers[signal.SIGHUP] = forward if reloads else stop
     previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         while not stopping.is_set():
-            workers = [worker for worker in workers if worker.is_alive()]
-            for _ in range(count - len(workers)):
+            for worker in [worker for worker in workers if not worker.is_alive()]:
+                pauses.note(time.monotonic() - starts.pop(worker))
+            workers = list(starts)
+            for _ in range(count - len(workers) if pauses.are_over() else 0):
                 worker = build()
                 worker.start()
+                starts[worker] = time.monotonic()
                 workers.append(worker)
             stopping.wait(_SUPERVISION_SECONDS)
         for worker in workers:
@@ -291,8 +346,16 @@ def _run_worker(settings: ServerSettings, listener: socket.socket) -> None:
         # second one would break calls in flight.
         os.setpgid(0, 0)
     configure_logging()
+    if settings.config and hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the file is about to be read anyway
+    try:
+        app = create_app()
+    except ConfigurationError as error:
+        text = "; ".join(line.strip() for line in str(error).splitlines()).replace(":; ", ": ")
+        _log.error("A worker cannot start: %s", printable(text))
+        sys.exit(1)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
-        _run(settings, create_app(), listener)
+        _run(settings, app, listener)
 
 
 def configure_logging() -> None:

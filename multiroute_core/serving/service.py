@@ -5,6 +5,7 @@ It knows neither sockets nor an event loop. `app` puts it behind HTTP, `in_proce
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -120,7 +121,7 @@ class Service:
         if self.keys is None:
             return None
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        key = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+        key = (bearer.strip() if scheme.lower() == "bearer" else "") or headers.get("x-api-key", "")
         if not key:
             raise refuse("There is no API key; send it as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.", status=401)
         if (tenant := self.keys.find_tenant(key)) is None:
@@ -208,10 +209,17 @@ def _parse_body(headers: Mapping[str, str], body: bytes) -> JSON:
     try:
         value = decode_json(body)
     except NO_JSON as error:
-        raise refuse(f"The body is not valid JSON: {type(error).__name__}.") from None
+        raise refuse(f"The body is not valid JSON: {_explain(error)}.") from None
     if not isinstance(value, dict):
         raise refuse("The body is not a JSON object.")
     return cast("JSON", value)
+
+
+def _explain(error: Exception) -> str:
+    """Return what is wrong with a JSON text; nothing of it is quoted."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    return str(error).removeprefix("JSON is malformed: ").partition(" - at ")[0].lower()
 
 
 def _read_headers(headers: Mapping[str, str]) -> JSON:
@@ -233,6 +241,10 @@ def _read_headers(headers: Mapping[str, str]) -> JSON:
 
 def _read_text(headers: Mapping[str, str], name: str) -> str | None:
     value = headers.get(f"x-multiroute-{name}")
+    if value is not None and not value.isascii():
+        # Servers read a header as Latin-1 (RFC 9110, section 5.5); many clients, such as curl, send UTF-8.
+        with contextlib.suppress(UnicodeError):
+            value = value.encode("latin-1").decode()
     if value is not None and not _TEXT.fullmatch(value):
         raise refuse(f"x-multiroute-{name} is not valid; expected 1 to 256 printable characters.")
     return value

@@ -27,6 +27,9 @@ HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 """Keeps proxies from storing and buffering the stream; nginx knows the second: https://nginx.org/en/docs/http/
 ngx_http_proxy_module.html#proxy_buffering (2026-11-30)."""
 
+CLIENT_LEFT = 499
+"""The status where the client has left: it reaches middleware and logs only. nginx's number."""
+
 
 async def event_stream(
     chunks: AsyncIterable[Chunk] | Iterable[Chunk], *, heartbeat: float | None = 15.0
@@ -111,7 +114,7 @@ class EventStream(Response):
         pump.start()
         departure = watch_departure(receive, pump.stop)
         try:
-            await self._send(pump, scope, receive, send)
+            await self._send(pump, departure, scope, receive, send)
         except OSError:  # the client has left, by ASGI 2.4 and newer
             pass
         finally:
@@ -120,7 +123,9 @@ class EventStream(Response):
         if self.background is not None:
             await self.background()  # pyright: ignore[reportGeneralTypeIssues]  (set by the framework)
 
-    async def _send(self, pump: ChunkPump, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _send(
+        self, pump: ChunkPump, departure: asyncio.Task[None], scope: Scope, receive: Receive, send: Send
+    ) -> None:
         try:
             frames = await pump.next(self._status_timeout)
         except Exception as error:
@@ -128,7 +133,9 @@ class EventStream(Response):
             self.status_code = failure.status
             await self._on_error(failure)(scope, receive, send)
             return
-        if frames is END:  # the client has left
+        if frames is END and departure.done():
+            # Nobody reads it; middleware, such as Starlette's `BaseHTTPMiddleware`, takes no response for an error.
+            await Response(status_code=CLIENT_LEFT)(scope, receive, send)
             return
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         while frames is not END:

@@ -8,6 +8,8 @@ read 2026-11-30).
 from __future__ import annotations
 
 import bisect
+import contextlib
+import functools
 import math
 import os
 import threading
@@ -21,6 +23,7 @@ from typing import Any, ClassVar
 from multiroute_core.errors import ConfigurationError
 from multiroute_core.events import AttemptEnded, Event, FirstToken, RequestEnded, RequestStarted
 from multiroute_core.runtime import forks
+from multiroute_core.runtime.thread_start import is_started, start
 from multiroute_core.telemetry import spans
 from multiroute_core.telemetry.exposition import BUCKETS, GAUGE_KINDS, combine, render_text
 from multiroute_core.telemetry.gauges import MeteredRouter, read_gauges
@@ -65,11 +68,20 @@ class PrometheusMetrics:
         # the next owner of the lock adds them.
         self._amounts: deque[tuple[SeriesKey, float]] = deque()
         self._lock = threading.Lock()
+        self._starting = threading.Lock()
+        self._publisher: threading.Thread | None = None
         self._routers: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
-        self._gauges_at = 0.0
         self._gauge_keys: set[SeriesKey] = set()
         self._file: MetricFile | None = None
-        forks.renew(self, _lock=threading.Lock, _amounts=deque, _values=dict, _started=dict, _gauge_keys=set)
+        forks.renew(
+            self,
+            _lock=threading.Lock,
+            _starting=threading.Lock,
+            _amounts=deque,
+            _values=dict,
+            _started=dict,
+            _gauge_keys=set,
+        )
         if self._directory is not None:
             try:
                 self._file = MetricFile(self._directory)
@@ -79,9 +91,15 @@ class PrometheusMetrics:
                     f"directory={str(directory)!r} cannot be written: {reason}; expected a directory of this service."
                 ) from error
 
+    @property
+    def directory(self) -> Path | None:
+        """The directory that the workers share; None if this process counts alone."""
+        return self._directory
+
     def forked(self) -> None:
         """Count from zero in a file of its own: what the parent has counted is the parent's."""
         self._file = None
+        self._publisher = None
 
     def attach_router(self, router: MeteredRouter, *, is_shared: bool = False) -> None:
         """Add a router whose gauges are shown; it is not kept alive. A router calls this for its own hooks.
@@ -103,9 +121,8 @@ class PrometheusMetrics:
                 if len(self._started) >= MAX_OPEN:
                     self._started.pop(next(iter(tuple(self._started)), ""), None)
                 self._started[event.request_id] = time.monotonic()
-            # Not at other events: a finalizer may send them in a thread that holds the lock of the router's state.
-            if self._file is not None and time.monotonic() - self._gauges_at > GAUGE_SECONDS:
-                self._publish_gauges()
+            if self._directory is not None and self._publisher is None:
+                self._start_publisher()
             return
         elif isinstance(event, FirstToken) and (start := self._started.pop(event.request_id, None)) is not None:
             labels = (("multiroute_route", event.route),)
@@ -169,11 +186,36 @@ class PrometheusMetrics:
         self._add(f"{name}_bucket", (*labels, ("le", edge)), 1.0)
         self._add(f"{name}_sum", labels, seconds)
 
+    def _start_publisher(self) -> None:
+        """Start the thread that writes the gauges for the other workers: they change without an event, too."""
+        if self._starting.locked():  # another thread does
+            return
+        with self._starting:
+            if self._publisher is None:
+                work = functools.partial(self._publish_regularly, weakref.ref(self))
+                thread = threading.Thread(target=work, name="multiroute-gauges", daemon=True)
+                try:
+                    with contextlib.suppress(RuntimeError):  # the interpreter shuts down
+                        start(thread)
+                finally:
+                    self._publisher = thread if is_started(thread) else None
+
+    @staticmethod
+    def _publish_regularly(reference: weakref.ref[PrometheusMetrics]) -> None:
+        """Write the gauges until the metrics are gone."""
+        while True:
+            time.sleep(GAUGE_SECONDS)
+            if (metrics := reference()) is None:
+                return
+            with contextlib.suppress(Exception):  # such as a full disk: the next second is another try
+                metrics._publish_gauges()  # noqa: SLF001
+            del metrics
+
     def _publish_gauges(self) -> None:
         """Write the gauges for the other workers; those of a state on Redis are the same for all of them."""
-        self._gauges_at = time.monotonic()
         gauges = _read(router for router, is_shared in list(self._routers.items()) if not is_shared)
         with self._lock:
+            self._work_off()
             self._write_gauges(gauges)
 
     def _work_off(self) -> None:

@@ -28,6 +28,7 @@ from multiroute_core import (
     guards,
     telemetry,
 )
+from multiroute_core.configuration import reading
 from multiroute_core.configuration.catalogue import EXPORTERS, HOOKS, TABLES, Catalogue
 from multiroute_core.configuration.loading import load
 from multiroute_core.configuration.problems import Problems
@@ -331,6 +332,13 @@ def test_yaml_names_the_lines_too(tmp_path):
         ("r.yaml", "a: !!python/object:os.system x", "r.yaml, line 1, column 4: could not determine a constructor"),
         ("r.yaml", "a: &a [*a]", "r.yaml is too large; expected at most 50,000 values on 60 levels"),
         ("r.yaml", "x: 2026-13-41", "r.yaml: month must be in 1..12"),
+        ("r.toml", f"deadline = {'9' * 5000}", "r.toml: a number has too many digits; expected at most 64 bits."),
+        ("r.json", f'{{"deadline": {"9" * 5000}}}', "r.json: a number has too many digits; expected at most 64 bits."),
+        ("r.yaml", f"deadline: {'9' * 5000}", "r.yaml: a number has too many digits; expected at most 64 bits."),
+        ("r.toml", f"{'k' * 3000} = 1", f'r.toml, line 1, "{"k" * 200}…": the key \'kkk'),
+        ("r.toml", "", "r.toml is empty; expected keys such as 'routes' at the top."),
+        ("r.yaml", "\ufeff \n", "r.yaml is empty; expected keys such as 'routes' at the top."),
+        ("r.json", "", "r.json is empty; expected keys such as 'routes' at the top."),
         ("r.ini", "", "r.ini has no known format; expected a file .toml, .yaml, .yml or .json."),
         (
             "r.toml",
@@ -343,6 +351,10 @@ def test_yaml_names_the_lines_too(tmp_path):
             "r.toml, line 1, deadline: deadline=date(...) is not valid; expected a number.",
         ),
         ("r.toml", "deadline = nan", "r.toml, line 1, deadline: deadline=nan is not valid; expected a number."),
+        *(
+            ("r.toml", f"routes = {one}\ndeadline = -1", "r.toml has 2 errors:\n  line 1, routes: ")
+            for one in ("3", '"nobody:x"', '{route = "openai:a"}', "[]")
+        ),
         ("r.toml", 'routes = ["${"]', "r.toml, line 1, routes[0]: '${' begins no valid reference; expected '${NAME}'"),
         ("r.toml", 'routes = ["openai:a", "openai:a"]', "r.toml, line 1, routes: Two routes are named 'openai:a'"),
         (
@@ -374,6 +386,17 @@ def test_a_file_that_cannot_be_read(tmp_path):
     (tmp_path / "latin.toml").write_bytes(b'deadline = 3\nstrategy = "\xe9"')
     with pytest.raises(ConfigurationError, match="line 2: the file is not UTF-8"):
         Router.from_file(tmp_path / "latin.toml")
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "MAX_BYTES", 100)
+    assert failure(tmp_path, "#" * 101) == "routes.toml is too large; expected at most 100 bytes."
+
+
+@pytest.mark.parametrize("path", [None, 3, b"routes.toml", ["routes.toml"], "a\0b.toml"])
+def test_what_is_no_path_is_a_sentence(path):
+    with pytest.raises(ConfigurationError, match="expected the path of a configuration file|a path has no zero byte"):
+        Router.from_file(path)
 
 
 def test_yaml_without_its_package(tmp_path, monkeypatch):

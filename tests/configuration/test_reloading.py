@@ -296,6 +296,39 @@ def test_a_changed_file_reloads(file):
         assert repr(reloader) == f"RouterReloader({str(file.path)!r}, interval=0.01)"
 
 
+def test_a_file_that_is_being_written_is_not_read(file):
+    """Its first half is valid, and has other settings."""
+    looks = 0
+    routes = 'routes = [{route = "openai:gpt-4.1", api_key = "k"}]'
+
+    class Reader(RouterReloader):
+        def _read_digest(self):
+            nonlocal looks
+            looks += 1
+            if looks < 50:  # the program writes on between two looks
+                file.path.write_text(f"# {looks}\n{routes}")
+            elif looks == 50:
+                file.write("deadline = 7", routes=("b",))
+            return super()._read_digest()
+
+    file.write("deadline = 7")
+    deadlines = set()
+    with file.open() as router, Reader(router, interval=0.01, on_signal=False):
+        wait_for(lambda: deadlines.add(router.options.deadline) or router.routes[0].name == "b")
+    assert deadlines == {7}
+
+
+@pytest.mark.parametrize("content", ["", " \n"])
+def test_an_emptied_file_changes_nothing(file, content, monkeypatch, caplog):
+    monkeypatch.setenv("OPENAI_API_KEY", "k")  # with it, a router without routes has one
+    file.write()
+    with file.open() as router, RouterReloader(router, interval=None) as reloader:
+        file.path.write_text(content)
+        assert reloader.reload() is False
+        assert "routes.toml is empty" in caplog.text
+        assert router.generate("?").text == "I am a"
+
+
 def test_a_change_before_the_reloader_begins_is_seen(file):
     file.write()
     with file.open() as router:

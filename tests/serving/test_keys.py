@@ -22,6 +22,12 @@ def test_keys_are_found_by_their_hash(tmp_path):
         assert repr(keys) == "ApiKeys(<2 keys>)"
 
 
+def test_a_file_of_an_editor_with_a_byte_order_mark_and_tabs_is_read(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text(f"\ufeff{hash_key('mr-a')}\tshop\r\n{hash_key('mr-b')} \t the clinic\r\n", encoding="utf-8")
+    assert [ApiKeys(path).find_tenant(key) for key in ("mr-a", "mr-b")] == ["shop", "the clinic"]
+
+
 def test_hashes_of_hashlib_are_keys():
     for digest in (hashlib.sha256, hashlib.blake2b):
         assert ApiKeys({digest(b"mr-x").hexdigest(): "shop"}).find_tenant("mr-x") == "shop"

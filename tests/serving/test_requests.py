@@ -6,6 +6,8 @@ import json
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from multiroute_core import Router
 from multiroute_core.serving import build_app, create_key, hash_key
@@ -25,7 +27,7 @@ def new_router():
     return Router([scripted_route("one", Answer("ok"))])
 
 
-async def call(app, path, body, headers=(JSON_TYPE,), method="POST"):
+async def call(app, path, body, headers=(JSON_TYPE,), method="POST", root_path=""):
     """One request to an application, without a socket: status, headers and body."""
     pieces = [body[:7], body[7:]]
     sent = []
@@ -40,7 +42,7 @@ async def call(app, path, body, headers=(JSON_TYPE,), method="POST"):
 
     scope = {"type": "http", "asgi": {"version": "3.0"}, "method": method, "path": path, "raw_path": path.encode()}
     scope |= {"query_string": b"", "headers": list(headers), "scheme": "http", "http_version": "1.1"}
-    await app(scope | {"server": ("h", 1), "client": ("c", 1), "root_path": ""}, receive, send)
+    await app(scope | {"server": ("h", 1), "client": ("c", 1), "root_path": root_path}, receive, send)
     start = sent[0]
     content = b"".join(message.get("body", b"") for message in sent[1:])
     return start["status"], {n.decode(): v.decode() for n, v in start["headers"]}, content
@@ -199,6 +201,43 @@ def test_a_body_needs_the_type_that_other_sites_cannot_send():
     assert request(CHAT, headers=[JSON_TYPE, (b"content-encoding", b"gzip")])[0] == 415
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "input data was truncated"),
+        (b'{"a": SECRET}', "invalid character (byte 6)"),
+        (b'{"a": 1,}', "trailing comma in object (byte 8)"),
+        (b'{"a": "\xff"}', "it is not UTF-8"),
+        (b'{"SECRET": ' + b"9" * 5000 + b"}", "integer value out of range"),
+        (b'{"SECRET": 1e99999}', "number out of range"),
+        (b"[" * 300 + b"]" * 300, "nested deeper than 128 levels"),
+    ],
+)
+def test_a_body_that_is_not_json_says_why(body, reason):
+    status, _, content = asyncio.run(call(build_app(new_router()), "/v1/messages", body))
+    assert (status, json.loads(content)["error"]["message"]) == (400, f"The body is not valid JSON: {reason}.")
+
+
+def test_no_redirect_leads_to_a_name_that_the_request_claims():
+    app = build_app(new_router())
+    for path, body in VALID.items():
+        status, headers, answer = request(body, f"{path}/", [JSON_TYPE, (b"host", b"evil.example")], app)
+        assert (status, "location" in headers) == (404, False)
+        assert ("type" in answer) == (path == "/v1/messages")
+
+
+@pytest.mark.parametrize("name", ["Müller", "東京", "naïve café"])
+def test_a_name_in_a_header_is_latin_1_or_utf_8(name):
+    seen = []
+    app = build_app(Router([scripted_route("one", Answer("ok"))], on_event=[seen.append]))
+    for encoding in ("utf-8", "latin-1"):
+        if encoding == "utf-8" or name.encode(encoding, "ignore").decode(encoding) == name:
+            assert (
+                request(CHAT, headers=[JSON_TYPE, (b"x-multiroute-tenant", name.encode(encoding))], app=app)[0] == 200
+            )
+    assert {event.tenant for event in seen if hasattr(event, "tenant")} == {name}
+
+
 def test_sizes_are_limited():
     large = CHAT | {"user": "x" * 3000}
     assert request(large, max_body_bytes=2000)[0] == 413
@@ -238,9 +277,13 @@ def test_keys_decide_the_tenant():
     router = Router([scripted_route("one", Answer("ok"))], on_event=[lambda event: seen.append(event)])
     key = create_key()
     app = build_app(router, keys={hash_key(key): "shop"})
-    for header in ((b"authorization", b"Bearer " + key.encode()), (b"x-api-key", key.encode())):
+    for header in (
+        [(b"authorization", b"Bearer " + key.encode())],
+        [(b"x-api-key", key.encode())],
+        [(b"authorization", b"Bearer "), (b"x-api-key", key.encode())],
+    ):
         seen.clear()
-        status, _, _ = request(CHAT, headers=[JSON_TYPE, header, (b"x-multiroute-tenant", b"other")], app=app)
+        status, _, _ = request(CHAT, headers=[JSON_TYPE, *header, (b"x-multiroute-tenant", b"other")], app=app)
         assert status == 200
         assert seen[0].tenant == "shop"
     for headers in ([], [(b"authorization", b"Bearer mr-wrong")], [(b"authorization", b"Basic " + key.encode())]):
@@ -264,3 +307,33 @@ def test_a_router_that_restarts_raises_here():
     assert b'"content":"a"' in content
     assert b'"content":"c"' not in content
     assert b'"code":"stream_interrupted"' in content
+
+
+def test_a_server_is_mounted_below_another_path():
+    router = Router([scripted_route("one", Answer("ok"))])
+    inner = build_app(router, keys={hash_key("mr-k"): "shop"})
+    outer = Starlette(routes=[Mount("/llm", inner), Mount("/", build_app(router))])
+    key = (b"authorization", b"Bearer mr-k")
+    for path, body in VALID.items():
+        assert request(body, f"/llm{path}", [JSON_TYPE, key], outer)[0] == 200
+        status, _, content = asyncio.run(
+            call(outer, f"/llm{path}", json.dumps(body | {"stream": True}).encode(), [JSON_TYPE, key])
+        )
+        assert (status, b"ok" in content) == (200, True)
+        status, _, answer = request(body, f"/llm{path}", [JSON_TYPE], outer)
+        assert (status, "type" in answer) == (401, path == "/v1/messages")
+    assert request(MESSAGES, "/llm/v1/messages/count_tokens", [JSON_TYPE, key], outer)[0] == 200
+    inner.state.serving.draining = True  # the gate knows that it is a call
+    for path, body in VALID.items():
+        status, _, answer = request(body, f"/llm{path}", [JSON_TYPE, key], outer)
+        assert (status, "type" in answer) == (503, path == "/v1/messages")
+        assert request(body, path, app=outer)[0] == 200
+
+
+def test_a_server_behind_a_proxy_that_cuts_off_a_prefix():
+    """Some servers put the prefix before the path, as ASGI wants it; others do not."""
+    app = build_app(new_router())
+    for path, body in VALID.items():
+        for written in (path, f"/llm{path}"):
+            status, _, _ = asyncio.run(call(app, written, json.dumps(body).encode(), root_path="/llm"))
+            assert status == 200

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import http.client
+import itertools
 import json
 import logging
 import os
@@ -253,6 +254,70 @@ def test_workers_are_replaced_and_end_with_the_server():
     assert [worker.process.returncode for worker in built] == [-signal.SIGKILL, -signal.SIGTERM, -signal.SIGTERM]
 
 
+@pytest.mark.parametrize(("reloads", "name"), [(True, "SIGHUP"), (False, "SIGTERM")])
+def test_sighup_reaches_workers_that_reload_and_ends_the_others_like_sigterm(reloads, name):
+    built = []
+
+    def build():
+        built.append(Sleeper())
+        return built[-1]
+
+    def trouble():
+        eventually(lambda: built and built[0].is_alive())
+        os.kill(os.getpid(), signal.SIGHUP)
+        built[0].join()
+        if reloads:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=trouble)
+    thread.start()
+    supervise(1, build, reloads=reloads)
+    thread.join()
+    assert built[0].process.returncode == -getattr(signal, name)
+
+
+def test_workers_that_end_at_once_are_replaced_less_and_less_often(monkeypatch):
+    times, starts = [0.0], []
+
+    class Waits(threading.Event):
+        def wait(self, timeout=None):
+            times[0] += timeout or 0.0
+            return self.is_set()
+
+    class Fails(Sleeper):
+        def start(self):
+            starts.append(times[0])
+            self.process = subprocess.Popen(["true"])
+            self.pid = self.process.pid
+            self.process.wait()
+            if len(starts) == 9:
+                os.kill(os.getpid(), signal.SIGHUP)
+            if len(starts) == 11:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(server_module.threading, "Event", Waits)
+    monkeypatch.setattr(server_module.time, "monotonic", lambda: times[0])
+    supervise(1, Fails, reloads=True)
+    pauses = [later - earlier - 0.5 for earlier, later in itertools.pairwise(starts)]
+    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30, 1, 2]  # SIGHUP begins anew
+
+
+def test_a_worker_that_cannot_start_says_so_in_one_line(tmp_path, monkeypatch, caplog):
+    file = tmp_path / "routes.toml"
+    file.write_text("routes = 3\ndeadline = -1\n")
+    settings = ServerSettings(config=str(file))
+    monkeypatch.setenv(VARIABLE, json.dumps(asdict(settings)))
+    monkeypatch.setattr(server_module, "configure_logging", lambda: None)
+    monkeypatch.setattr(os, "setpgid", lambda *_: None)  # this process stays in its group
+    handler = signal.getsignal(signal.SIGHUP)
+    with socket.socket() as listener, pytest.raises(SystemExit, match="1"):
+        server_module._run_worker(settings, listener)
+    signal.signal(signal.SIGHUP, handler)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("A worker cannot start: ")
+    assert "routes.toml has 2 errors: line 1, routes: routes=3 is not valid" in record.getMessage()
+
+
 def answer_in_two_halves(go_on):
     """A stream that waits for an event after its first piece."""
 
@@ -333,6 +398,15 @@ def test_metrics_that_a_reload_adds_are_shown(tmp_path, monkeypatch):
         assert b'multiroute_route="openai:gpt-6-luna"' in text
     gc.unfreeze()
     app.state.router.close()
+
+
+def test_workers_that_count_alone_are_a_warning(tmp_path, caplog):
+    settings = ServerSettings(workers=2, config="routes.toml")
+    for metrics in (PrometheusMetrics(tmp_path), PrometheusMetrics()):
+        assert caplog.messages == []
+        with Router([scripted_route("a", Answer("Hi."))], on_event=[metrics]) as router:
+            server_module.warn_about_metrics(settings, router)
+    assert "PrometheusMetrics has no directory: /metrics shows one of the 2 workers" in caplog.text
 
 
 def test_metrics_are_shown_to_those_with_a_key():

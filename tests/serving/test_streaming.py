@@ -2,10 +2,16 @@
 
 import asyncio
 import json
+import re
+import subprocess
+import sys
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import StreamingResponse
 
 from multiroute_core import BadRequestError, ConfigurationError, Reasoning, Router, Text, ToolCall
@@ -123,6 +129,70 @@ def test_a_client_that_leaves_cancels_the_call(script):
             eventually(lambda: in_flight(router) == 0, seconds=2.0)
 
 
+class NotesStatuses(BaseHTTPMiddleware):
+    def __init__(self, app, statuses):
+        super().__init__(app)
+        self.statuses = statuses
+
+    async def dispatch(self, request, call_next):
+        response = await call_next(request)
+        self.statuses.append(response.status_code)
+        return response
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_middleware_sees_a_client_that_leaves_before_the_first_chunk_as_no_error(path, caplog):
+    router, statuses = router_of(Hang()), []
+    app = build(router)
+    app.add_middleware(NotesStatuses, statuses=statuses)
+    with running(app) as server:
+        connection = server.open(path, {})
+        eventually(lambda: in_flight(router) == 1)
+        connection.close()
+        eventually(lambda: in_flight(router) == 0)
+        eventually(lambda: statuses)
+    assert statuses == [200 if path.startswith("/plain") else 499]
+    assert not [record for record in caplog.records if record.name == "uvicorn.error" and record.levelname == "ERROR"]
+
+
+def test_a_stream_without_chunks_is_a_response_without_events():
+    app = FastAPI()
+
+    @app.get("/")
+    def answer():
+        return EventStream([])
+
+    assert TestClient(app).get("/").content == b""
+
+
+async def yield_texts():
+    yield "Hel"
+
+
+@pytest.mark.parametrize("build_stream", [yield_texts, lambda: iter(["Hel"]), lambda: iter([b"Hel"])])
+def test_a_stream_of_something_else_is_an_error_that_says_so(build_stream, caplog):
+    app = FastAPI()
+
+    @app.get("/")
+    async def answer():
+        return EventStream(build_stream())
+
+    assert TestClient(app).get("/").status_code == 500
+    assert re.search(r"yields (str|bytes) in place of a Chunk; pass what router\.astream", caplog.text)
+
+
+async def test_clients_without_a_socket_get_the_stream():
+    app = build(router_of(ANSWER))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        for path in PATHS:
+            response = await client.post(path)
+            assert [name for name, _ in events(response.content)][-1] == "done"
+    for path in PATHS:
+        response = await asyncio.to_thread(TestClient(app).post, path)
+        assert [name for name, _ in events(response.content)][-1] == "done"
+
+
 async def test_closing_an_event_stream_cancels_the_call():
     router = router_of(Answer(["w "] * 5000, per_chunk=0.01))
     for chunks in (router.astream("Hi"), router.stream("Hi")):
@@ -134,6 +204,48 @@ async def test_closing_an_event_stream_cancels_the_call():
                 break
             await asyncio.sleep(0.005)
         assert in_flight(router) == 0
+
+
+SHUTDOWN = """
+import asyncio, sys
+from multiroute_core import Router
+from multiroute_core.serving import EventStream, event_stream
+from multiroute_core.testing import Hang, provider_of, scripted_route
+
+router = Router([scripted_route("only", Hang())], max_retries=0, deadline=1e6, first_token_timeout=None)
+provider = provider_of(router.routes[0])
+
+
+async def ignore(_):
+    pass
+
+
+async def respond():
+    await EventStream(router.stream("Hi"))({"type": "http"}, asyncio.Event().wait, ignore)
+
+
+async def read():
+    async for _ in event_stream(router.stream("Hi")):
+        pass
+
+
+async def main():
+    task = asyncio.create_task({"respond": respond, "read": read}[sys.argv[1]]())
+    while provider.in_flight == 0:
+        await asyncio.sleep(0.01)
+
+
+asyncio.run(main())  # ends as a server does: it cancels what still runs
+"""
+
+
+@pytest.mark.parametrize("face", ["respond", "read"])
+def test_a_loop_that_ends_leaves_no_thread_that_reads(face):
+    """Some servers cancel all tasks and end their loop in one moment; Python then waits for the threads."""
+    completed = subprocess.run(
+        [sys.executable, "-c", SHUTDOWN, face], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (completed.returncode, completed.stderr) == (0, "")
 
 
 async def test_a_stream_that_is_never_read_is_closed():

@@ -19,10 +19,11 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from multiroute_core import Budget, ConfigurationError, Limit, MultiRouteError, Router, ServerError, Usage
-from multiroute_core.telemetry import OpenTelemetry, PrometheusMetrics
+from multiroute_core.telemetry import OpenTelemetry, PrometheusMetrics, prometheus
 from multiroute_core.telemetry.exposition import combine, render_text
 from multiroute_core.telemetry.metric_files import MetricFile, StoredSeries, read_series
 from multiroute_core.testing import Answer, Fail, scripted_route
+from tests.telemetry.patience import eventually
 
 SEVEN = Usage(input_tokens=3, output_tokens=4)
 ANSWER = Answer("Hello", usage=SEVEN)
@@ -219,6 +220,39 @@ def test_workers_of_a_host_add_up_whoever_is_scraped(tmp_path):
     assert value(metrics, "multiroute_tokens_total") == 7 * 17
     assert value(PrometheusMetrics(tmp_path), "multiroute_requests_total") == 17
     router.close()
+
+
+def test_gauges_of_an_idle_worker_are_those_of_now(tmp_path, monkeypatch):
+    """A call that ends, and one that begins right after another, change them without a request that begins."""
+    monkeypatch.setattr(prometheus, "GAUGE_SECONDS", 0.01)
+    other = PrometheusMetrics(tmp_path)
+
+    def shows(calls):
+        return lambda: value(other, "multiroute_route_in_flight", route="a") == calls
+
+    with Router(
+        [scripted_route("a", Answer(["w "] * 50, per_chunk=0.01))], on_event=[PrometheusMetrics(tmp_path)]
+    ) as router:
+        streams = [router.stream("?") for _ in range(3)]
+        for stream in streams:
+            next(stream)
+        eventually(shows(3))
+        for stream in streams:
+            stream.close()
+        eventually(shows(0))
+
+
+def test_the_thread_of_gauges_ends_with_the_metrics(tmp_path, monkeypatch):
+    monkeypatch.setattr(prometheus, "GAUGE_SECONDS", 0.01)
+    metrics = PrometheusMetrics(tmp_path)
+    with Router([scripted_route("a", ANSWER)], on_event=[metrics]) as router:
+        router.generate("?")
+    thread = metrics._publisher
+    assert thread is not None
+    assert thread.is_alive()
+    del metrics, router
+    gc.collect()
+    thread.join()
 
 
 def test_workers_combine_their_gauges():
