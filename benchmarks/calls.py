@@ -38,8 +38,8 @@ CHUNKS = 400
 REPEATS = 20
 
 LIMITS = {
-    "Router.generate": (455, 20),
-    "Router.agenerate": (455, 20),
+    "Router.generate": (459, 20),
+    "Router.agenerate": (459, 20),
     "Router.stream": (52.5, 1),
     "Router.astream": (41.5, 1),
     "ChatMultiRoute.invoke": (529, 20),

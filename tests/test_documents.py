@@ -24,6 +24,7 @@ def of(*languages):
 
 
 @pytest.mark.slow
+@pytest.mark.notebook
 def test_the_python_of_every_page_runs():
     """In a process of its own: pages start servers and change the working directory."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

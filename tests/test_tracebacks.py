@@ -69,6 +69,7 @@ def shown(**environment: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.notebook
 def test_ipython_shows_the_users_lines_and_our_sentence():
     texts = shown()
     for cell, text in zip(CELLS, texts, strict=True):
@@ -84,6 +85,7 @@ def test_ipython_shows_the_users_lines_and_our_sentence():
 
 
 @pytest.mark.slow
+@pytest.mark.notebook
 def test_a_variable_shows_all_of_it():
     text = shown(MULTIROUTE_TRACEBACK="full")[0]
     assert "multiroute_core/engine/calls.py" in text
@@ -101,6 +103,7 @@ def test_it():
 
 
 @pytest.mark.slow
+@pytest.mark.notebook
 def test_pytest_leaves_out_our_frames(tmp_path):
     (tmp_path / "test_failing.py").write_text(FAILING)
     kept = {name: value for name, value in os.environ.items() if name != "MULTIROUTE_TRACEBACK"}
@@ -125,6 +128,7 @@ def test_pytest_leaves_out_our_frames(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.notebook
 def test_a_plain_traceback_is_complete_and_names_our_class():
     code = PREPARATION + "chain.invoke({'x': 'Hi'})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)

@@ -16,7 +16,7 @@ from benchmarks.caches import hits
 from benchmarks.caches.contestants import IN_MEMORY
 from benchmarks.caches.hits import OURS, Scale
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.notebook]
 
 SCALE = Scale(rounds=2, times=2, crowd=5, answers=20)
 FACES = {

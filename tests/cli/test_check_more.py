@@ -140,7 +140,8 @@ def test_a_file_that_cannot_be_read_is_named_once_with_its_line(tmp_path):
     for name, text, line, words in (
         ("a.yaml", "routes:\n\t- openai:a\n", 2, "cannot start any token at column 1; correct the syntax there."),
         ("b.json", '"routes"', None, "it holds no table; expected keys"),
-        ("c.json", "", 1, "Expecting value at column 1; correct"),
+        ("c.json", "", None, "is empty; expected keys"),
+        ("d.json", "{", 1, "column 2; correct the syntax there."),
     ):
         (tmp_path / name).write_text(text)
         problem = json.loads(run("check", tmp_path / name, "--json").stdout)["problems"][0]

@@ -24,7 +24,7 @@ from multiroute_core import APIConnectionError, Route, Router
 provider, base_url = sys.argv[1:]
 
 def build():
-    return Router([Route(f"{provider}:m", name="only", api_key="k", base_url=base_url)])
+    return Router([Route(f"{provider}:m", name="only", api_key="k", base_url=base_url)], max_retries=0)
 
 async def ask(router, face):
     if face == "agenerate":
