@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -84,15 +85,33 @@ class Engine:
             ConfigurationError: a key or a package is missing, a store or an address cannot be used, or a price that a
                 budget needs is unknown.
         """
+        with contextlib.ExitStack() as opened:
+            engine = cls._build(settings, world, previous, opened)
+            opened.pop_all()
+        return engine
+
+    @classmethod
+    def _build(cls, settings: Settings, world: Clock, previous: Engine | None, opened: contextlib.ExitStack) -> Engine:
+        """Build the components; `opened` closes those that have been opened if a later one fails."""
         routes = settings.routes
         shared = SharedParts.of(previous, settings)
         providers = registry.build_all(routes, {} if previous is None else previous.provider_identities)
         facts = {route.name: registry.facts(route, providers[route.name]) for route in routes}
         ledger = shared.ledger
         if ledger is None:
-            ledger = Ledger(settings.ledger) if isinstance(settings.ledger, str) else settings.ledger
+            if isinstance(settings.ledger, str):
+                ledger = Ledger(settings.ledger)
+                opened.callback(ledger.close)
+            else:
+                ledger = settings.ledger
         hooks = settings.on_event if ledger is None else (*settings.on_event, ledger)
         state = shared.state or settings.opened_state(world.draw, world.read_wall)
+        if (
+            shared.state is None
+            and state is not settings.state
+            and (close := getattr(state, "close", None)) is not None
+        ):
+            opened.callback(close)
         prices = shared.prices or Prices()
         prices.load()
         spending = None

@@ -427,3 +427,16 @@ def test_a_router_that_is_closed_has_closed_its_ledger_and_can_still_be_read(tmp
     assert len(router.ledger.query()) == 1
     assert router.report().total.attempts == 1
     assert not is_open()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are read from /proc, which only Linux has")
+def test_a_router_that_cannot_be_built_leaves_no_file_open(tmp_path):
+    (tmp_path / "cache.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(ConfigurationError, match="cannot be used"):
+        Router(
+            [scripted_route("a", Answer("Hi."))],
+            cache=f"sqlite:///{tmp_path}/cache.db",
+            ledger=f"sqlite:///{tmp_path}/ledger.db",
+        )
+    links = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+    assert not [link for link in links if link.startswith(str(tmp_path))]
