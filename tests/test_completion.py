@@ -49,6 +49,7 @@ def offered(completions: Any) -> set[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.notebook
 @pytest.mark.parametrize("code", CALLS)
 def test_jedi_in_a_notebook_offers_every_option(code, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "k")
@@ -59,6 +60,7 @@ def test_jedi_in_a_notebook_offers_every_option(code, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.notebook
 @pytest.mark.parametrize("code", CALLS)
 def test_jedi_in_a_file_offers_every_option(code):
     assert CALLS[code] - offered(jedi.Script(PREPARATION + code).complete()) == set()
@@ -79,6 +81,7 @@ def test_the_parameters_for_editors_are_the_options_of_a_call(name):
 
 
 @pytest.mark.slow
+@pytest.mark.notebook
 def test_pyrights_language_server_offers_every_option(tmp_path):
     with LanguageServer(tmp_path) as server:
         for number, (code, names) in enumerate(CALLS.items()):
@@ -159,6 +162,7 @@ CHECKERS = {
 
 
 @pytest.mark.slow
+@pytest.mark.notebook
 @pytest.mark.parametrize("checker", CHECKERS)
 def test_the_readmes_examples_pass_and_every_misspelt_line_is_refused(checker, outside):
     command = [*CHECKERS[checker], "examples.py", "misspelt.py"]

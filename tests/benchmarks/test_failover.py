@@ -10,7 +10,7 @@ from benchmarks import failover, providers
 from benchmarks.failover import OURS, Scale
 from benchmarks.providers import Providers
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.notebook]
 
 SCALE = Scale(calls=4, crowd=5)
 

@@ -31,6 +31,7 @@ def lines(show, *given):
 
 
 @pytest.mark.slow
+@pytest.mark.notebook
 def test_every_place_has_its_times(timed):
     assert [who.name for who in timed] == PLACES
     for who in timed:
@@ -43,6 +44,7 @@ def test_every_place_has_its_times(timed):
 
 
 @pytest.mark.slow
+@pytest.mark.notebook
 def test_a_ledger_is_compared_in_the_same_round(timed):
     off, memory = timed[:2]
     off.calls, memory.calls = [10.0, 100.0, 20.0], [15.0, 105.0, 60.0]
@@ -57,6 +59,7 @@ def test_a_ledger_is_compared_in_the_same_round(timed):
 
 
 @pytest.mark.slow
+@pytest.mark.notebook
 def test_every_place_tells_its_memory_on_the_way(grown):
     assert list(grown) == PLACES[1:]
     for told in grown.values():
@@ -66,6 +69,7 @@ def test_every_place_tells_its_memory_on_the_way(grown):
 
 
 @pytest.mark.slow
+@pytest.mark.notebook
 def test_the_table_says_short_where_memory_grows(grown):
     rows, _ = lines(ledger.show_growth, grown)
     assert len(rows) == 3
