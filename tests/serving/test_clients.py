@@ -417,7 +417,7 @@ def test_a_model_without_capacity_is_an_overload_in_the_apis_own_words():
     with Router([scripted_route("busy", Fail(OverloadedError))], max_retries=0) as router:
         with running(build_app(router)) as server:
             with anthropic.Anthropic(api_key="k", base_url=server.url, max_retries=0) as client:
-                with pytest.raises(anthropic.InternalServerError) as caught:
+                with pytest.raises(anthropic.APIStatusError) as caught:
                     client.messages.create(model="auto", max_tokens=9, messages=QUESTION)
             with openai.OpenAI(api_key="k", base_url=f"{server.url}/v1", max_retries=0) as client:
                 with pytest.raises(openai.InternalServerError) as caught_by_openai:

@@ -10,7 +10,7 @@ from tests.simulation.world import World
 
 pytestmark = pytest.mark.slow
 
-WORLDS = int(os.environ.get("MULTIROUTE_WORLDS", "120"))
+WORLDS = int(os.environ.get("MULTIROUTE_WORLDS", "64"))
 """Each has 204 requests; `scripts/simulate` runs as many more as it is told."""
 
 BATCH = 8
