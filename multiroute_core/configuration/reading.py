@@ -75,7 +75,7 @@ def read_document(path: str | os.PathLike[str]) -> Document:
     if len(content) > MAX_BYTES:
         raise ConfigurationError(f"{name} is too large; expected at most {MAX_BYTES:,} bytes.")
     if not text.strip():
-        # Many programs empty a file before they write it again: this is no wish for the default of every setting.
+        # Many programs empty a file before they write it again: it does not mean the default of every setting.
         raise ConfigurationError(f"{name} is empty; expected keys such as 'routes' at the top.")
     try:
         data, lines = parse(name, text)

@@ -106,12 +106,8 @@ class Engine:
                 ledger = settings.ledger
         hooks = settings.on_event if ledger is None else (*settings.on_event, ledger)
         state = shared.state or settings.opened_state(world.draw, world.read_wall)
-        if (
-            shared.state is None
-            and state is not settings.state
-            and (close := getattr(state, "close", None)) is not None
-        ):
-            opened.callback(close)
+        if shared.state is None:
+            opened.callback(_close_own_state, settings, state)
         prices = shared.prices or Prices()
         prices.load()
         spending = None
@@ -243,5 +239,10 @@ class Engine:
             self.ledger.close()  # its store opens again when it is read or written
         elif self.ledger is not None:
             self.ledger.flush()
-        if self.state is not self.settings.state and (close := getattr(self.state, "close", None)) is not None:
-            close()
+        _close_own_state(self.settings, self.state)
+
+
+def _close_own_state(settings: Settings, state: State) -> None:
+    """Close a state that the router has opened itself, and not been given."""
+    if state is not settings.state and (close := getattr(state, "close", None)) is not None:
+        close()

@@ -134,6 +134,11 @@ def classify(error: Exception) -> RouteError:
 
 def _classify(error: Exception) -> RouteError:
     report = _report(error)
+    if report.status is None and (shortage := explain_shortage(error)) is not None:
+        unsent = errors.APIConnectionError(shortage)
+        unsent.__cause__ = error
+        unsent.counts_against_breaker = False
+        return unsent
     message = None if report.status is not None else read_encoding_error(error)
     if message is not None:
         kind = errors.BadRequestError
@@ -152,10 +157,6 @@ def _classify(error: Exception) -> RouteError:
         details["beside"] = read_beside(report.error_body, ability)
     result = kind(message, **details)
     result.__cause__ = error
-    if report.status is None and (shortage := explain_shortage(error)) is not None:
-        result = errors.APIConnectionError(shortage)
-        result.__cause__ = error
-        result.counts_against_breaker = False
     return result
 
 

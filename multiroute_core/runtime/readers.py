@@ -80,7 +80,7 @@ class Reader:
 def call_off_within(loop: Any, scope: Any) -> None:
     """Cancel the calls that are read within a cancel scope at once, in threads; runs in the loop's thread.
 
-    For those who know that nobody reads any further: a loop that is about to end does not look again, and the process
+    Call it when the result is not read any further: a loop that is about to end does not look again, and the process
     would wait for the thread that reads.
     """
     readers = _watched.get(loop, weakref.WeakSet[Reader]())

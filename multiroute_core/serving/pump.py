@@ -136,7 +136,7 @@ class ChunkPump:
 
 
 def _check_type(chunk: Any) -> None:
-    """Refuse what is no chunk, and log it: the response cannot say it."""
+    """Refuse a value that is not a chunk, and log it: the response cannot report it."""
     if not isinstance(chunk, Chunk):
         what = f"The stream yields {type(chunk).__name__} in place of a Chunk"
         message = f"{what}; pass what router.astream(…) or router.stream(…) returns."

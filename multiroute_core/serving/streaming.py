@@ -134,7 +134,7 @@ class EventStream(Response):
             await self._on_error(failure)(scope, receive, send)
             return
         if frames is END and departure.done():
-            # Nobody reads it; middleware, such as Starlette's `BaseHTTPMiddleware`, takes no response for an error.
+            # It is not read, but middleware, such as Starlette's `BaseHTTPMiddleware`, takes no response for an error.
             await Response(status_code=CLIENT_LEFT)(scope, receive, send)
             return
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})

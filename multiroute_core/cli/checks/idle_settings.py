@@ -67,7 +67,7 @@ def _key(route: Route) -> str | None:
 def _find_greedy_attempts(
     arguments: Mapping[str, Any], pairs: Sequence[tuple[InspectedRoute, Route]]
 ) -> Iterator[Problem]:
-    """Yield a warning where one attempt that hangs may use up the deadline: no other route is asked in time."""
+    """Yield a warning where one attempt that hangs may use up the deadline: no time is left for another route."""
     deadline = arguments.get("deadline")
     if not isinstance(deadline, int | float) or arguments.get("hedge_budget"):
         return

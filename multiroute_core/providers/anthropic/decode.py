@@ -272,8 +272,8 @@ class MessagesDecoder:
                     _check_content(self._calls, self._reason, payload, usage, self._model)
                 self.complete = True
                 endings = {"stop_details": self._stop_details, "stop_sequence": self._stop_sequence}
-                raw = {name: value for name, value in endings.items() if value}
-                raw = {"stop_reason": self._reason, **raw} if raw else None
+                details = {name: value for name, value in endings.items() if value}
+                raw = {"stop_reason": self._reason, **details} if details else None
                 finish = _finish(self._reason, self._calls, has_content=True)
                 parts += self._close_call(is_cut=is_cut)
                 return Delta(tuple(parts), finish, usage if counted else None, raw=raw)
